@@ -1,0 +1,1 @@
+"""Room and tenant actors: the only writers of Wardroom."""

@@ -1,0 +1,215 @@
+"""How others talk to actors: send a command, await its receipt, listen to a room.
+
+What arrives for one room while the last publish is under way travels as one JetStream message. This
+and group commit are where the speed comes from.
+"""
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from nats.aio.msg import Msg
+
+from actors.protocol.commands import Command
+from actors.protocol.envelope import (
+    Receipt,
+    Reply,
+    RoomEvent,
+    decode_event,
+    decode_replies,
+    encode_batch,
+)
+from actors.protocol.errors import OutcomeUnknown, Refusal
+from actors.protocol.limits import (
+    BATCH_BYTES_MAX,
+    BATCH_COMMANDS_MAX,
+    COMMAND_TIMEOUT_S,
+    PUBLISH_TIMEOUT_S,
+)
+from actors.protocol.subjects import (
+    TICKETS_BUCKET,
+    RoomKind,
+    event_subject,
+    reply_subject,
+    room_subject,
+)
+from actors.runtime.jetstream import Bus, NatsError, PublishFailed
+
+log = structlog.get_logger(__name__)
+
+RETRY_WAIT_S: Final = 0.1
+REQUEST_PREFIX: Final = "rq"
+
+Unsubscribe = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Outbox:
+    """Commands of one room that wait for the publish under way."""
+
+    tenant: str
+    room: str
+    waiting: deque[tuple[RoomKind, bytes]] = field(default_factory=deque)
+    sending: bool = False
+
+
+class ActorClient:
+    """One per process."""
+
+    def __init__(self, bus: Bus, process: str) -> None:
+        self._bus = bus
+        self._process = process
+        self._reply_to = reply_subject(process)
+        self._outboxes: dict[tuple[str, str], _Outbox] = {}
+        self._handlers: dict[str, Callable[[Reply], None]] = {REQUEST_PREFIX: self._on_answer}
+        self._requests: dict[str, asyncio.Future[Receipt]] = {}
+        self._numbers = itertools.count()
+        self._sends: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def start(cls, bus: Bus, process: str) -> "ActorClient":
+        """Make the client of a process; `process` is a token that no other process uses."""
+        client = cls(bus, process)
+        await bus.client.subscribe(client._reply_to, cb=client._on_replies)
+        await bus.client.flush()
+        return client
+
+    def on_reply(self, prefix: str, handler: Callable[[Reply], None]) -> None:
+        """Hand replies whose ref starts with `prefix` (two letters) to `handler`."""
+        self._handlers[prefix] = handler
+
+    async def send(self, tenant: str, room: str, command: Command) -> Receipt:
+        """Have a command committed.
+
+        Raises:
+            Refusal: it was understood and not applied.
+            OutcomeUnknown: no answer in time; the same client_id may be sent again.
+        """
+        ref = f"{REQUEST_PREFIX}{next(self._numbers)}"
+        asked = command.model_copy(update={"ref": ref, "quiet": False})
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._requests[ref] = future
+        kind: RoomKind = "message" if getattr(command, "type", "") == "post" else "command"
+        self._enqueue(tenant, room, kind, asked.model_dump_json().encode())
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                return await future
+        except TimeoutError as error:
+            raise OutcomeUnknown("no receipt in time; send the same client_id again") from error
+        finally:
+            del self._requests[ref]
+
+    def post_nowait(self, tenant: str, room: str, command_json: bytes) -> None:
+        """Hand over a message command that is JSON already; its success shows as an event."""
+        self._enqueue(tenant, room, "message", command_json)
+
+    def _enqueue(self, tenant: str, room: str, kind: RoomKind, command: bytes) -> None:
+        outbox = self._outboxes.get((tenant, room))
+        if outbox is None:
+            outbox = self._outboxes[(tenant, room)] = _Outbox(tenant, room)
+        outbox.waiting.append((kind, command))
+        if not outbox.sending:
+            outbox.sending = True
+            task = asyncio.get_running_loop().create_task(self._send_all(outbox))
+            self._sends.add(task)
+            task.add_done_callback(self._sends.discard)
+
+    async def _send_all(self, outbox: _Outbox) -> None:
+        while outbox.waiting:
+            kind, commands = _next_batch(outbox.waiting)
+            await self._publish(
+                room_subject(outbox.tenant, outbox.room, kind),
+                encode_batch(self._reply_to, commands),
+            )
+        outbox.sending = False
+        self._outboxes.pop((outbox.tenant, outbox.room), None)
+
+    async def _publish(self, subject: str, data: bytes) -> None:
+        # The order of a client's commands is kept by not going on before this one is buffered.
+        headers = {"Nats-Msg-Id": f"{self._process}.{next(self._numbers)}"}
+        while True:
+            try:
+                await self._bus.publish_acked(
+                    subject, data, timeout_s=PUBLISH_TIMEOUT_S, headers=headers
+                )
+                return
+            except PublishFailed as error:
+                log.warning("client.publish_repeated", subject=subject, error=str(error))
+                await asyncio.sleep(RETRY_WAIT_S)
+
+    async def _on_replies(self, message: Msg) -> None:
+        for reply in decode_replies(message.data):
+            handler = self._handlers.get(reply.ref[:2])
+            if handler is not None:
+                handler(reply)
+
+    def _on_answer(self, reply: Reply) -> None:
+        future = self._requests.get(reply.ref)
+        if future is None or future.done():
+            return
+        if reply.receipt is not None:
+            future.set_result(reply.receipt)
+        elif reply.code is not None:
+            future.set_exception(Refusal(reply.code, reply.detail))
+
+    async def subscribe_events(
+        self, tenant: str, room: str, handler: Callable[[RoomEvent], None]
+    ) -> Unsubscribe:
+        """Listen to what a room commits; on return the server has the subscription."""
+
+        async def on_event(message: Msg) -> None:
+            handler(decode_event(message.data))
+
+        subscription = await self._bus.client.subscribe(event_subject(tenant, room), cb=on_event)
+        await self._bus.client.flush()
+
+        async def unsubscribe() -> None:
+            try:
+                await subscription.unsubscribe()
+            except NatsError:
+                # The connection is gone, and the subscription with it.
+                return
+
+        return unsubscribe
+
+    async def redeem_once(self, key: str) -> bool:
+        """Whether this is the first use of `key`, whichever process asks.
+
+        Raises:
+            PublishFailed: JetStream gave no answer; the key may be used up.
+        """
+        try:
+            await self._bus.publish_acked(
+                f"$KV.{TICKETS_BUCKET}.{key}",
+                self._process.encode(),
+                timeout_s=PUBLISH_TIMEOUT_S,
+                headers={"Nats-Expected-Last-Subject-Sequence": "0"},
+            )
+        except PublishFailed as error:
+            if "wrong last sequence" in str(error):
+                return False
+            raise
+        return True
+
+    async def drain(self) -> None:
+        """Wait until everything handed over is buffered by JetStream."""
+        if self._sends:
+            await asyncio.wait(self._sends, timeout=PUBLISH_TIMEOUT_S)
+
+
+def _next_batch(waiting: deque[tuple[RoomKind, bytes]]) -> tuple[RoomKind, list[bytes]]:
+    kind = waiting[0][0]
+    commands: list[bytes] = []
+    size = 0
+    while waiting and waiting[0][0] == kind and len(commands) < BATCH_COMMANDS_MAX:
+        command = waiting[0][1]
+        if commands and size + len(command) > BATCH_BYTES_MAX:
+            break
+        size += len(command)
+        commands.append(command)
+        waiting.popleft()
+    return kind, commands

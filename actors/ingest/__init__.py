@@ -1,0 +1,1 @@
+"""Ingest: what external systems publish becomes findings, and grave findings become incidents."""

@@ -1,0 +1,66 @@
+"""Events to content bytes (what the chain commits to) and back, and to what readers see."""
+
+import hashlib
+from typing import Any, Final
+
+import orjson
+
+from actors.protocol.commands import Command, Post
+from actors.protocol.events import MESSAGE, STRUCTURED, EventType, MessagePosted
+
+TRANSPORT_FIELDS: Final = {"client_id", "actor", "role", "ref", "quiet"}
+"""Fields of a command that say who asks and how to answer, not what is asked."""
+
+
+def content_of(event: EventType, request: str) -> bytes:
+    """The bytes that are committed to and sealed; `request` is the command's fingerprint."""
+    if isinstance(event, MessagePosted):
+        return event.body.encode()
+    return orjson.dumps({**event.model_dump(mode="json"), "request": request})
+
+
+def fingerprint(command: Command) -> str:
+    """What two commands of one client_id must share to be the same command."""
+    if isinstance(command, Post):
+        return post_fingerprint(command.body.encode(), command.thread)
+    said = command.model_dump(mode="json", exclude=TRANSPORT_FIELDS)
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def post_fingerprint(body: bytes, thread: int | None) -> str:
+    """The fingerprint of a message, from the command or from the record it made."""
+    return hashlib.blake2b(b"%d\0%b" % (thread or 0, body), digest_size=16).hexdigest()
+
+
+def recorded_fingerprint(kind: str, content: bytes | None, target: int | None) -> str | None:
+    """The fingerprint of the command that made a record; None once its content is erased."""
+    if content is None:
+        return None
+    if kind == MESSAGE:
+        return post_fingerprint(content, target)
+    request: str = orjson.loads(content)["request"]
+    return request
+
+
+def target_of(event: EventType) -> int | None:
+    """The seq that an event points at."""
+    return event.thread if isinstance(event, MessagePosted) else None
+
+
+def event_of(kind: str, content: bytes, target: int | None) -> EventType | None:
+    """The event in a record; None for a kind that this version does not know.
+
+    Raises:
+        ValueError: the content is not of its kind.
+    """
+    if kind == MESSAGE:
+        return MessagePosted(content.decode(), target)
+    model = STRUCTURED.get(kind)
+    return model.model_validate_json(content) if model else None  # type: ignore[return-value]
+
+
+def body_of(kind: str, content: bytes | None) -> Any:
+    """What readers see: text for a message, an object for other kinds, None once erased."""
+    if content is None:
+        return None
+    return content.decode() if kind == MESSAGE else orjson.loads(content)

@@ -1,0 +1,189 @@
+"""What can be asked of an actor. One command makes at most one record, so that a commit that was
+cut in the middle is continued, never repeated."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+from actors.protocol.findings import Finding
+from actors.protocol.ids import ClientId, RoomId, SessionId, UserId
+from actors.protocol.limits import MEMBERS_MAX, NAME_CHARS_MAX, REASON_CHARS_MAX
+from actors.protocol.roles import Role, RoomRole
+
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=NAME_CHARS_MAX, strip_whitespace=True)
+]
+Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Command(BaseModel):
+    """What every command carries.
+
+    `ref` is the asker's own mark, repeated in the reply; with `quiet` a success is not replied to,
+    because the asker sees the committed event anyway.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    client_id: ClientId
+    actor: UserId
+    role: Role
+    ref: str = ""
+    quiet: bool = False
+
+
+class Post(Command):
+    """Say something in a room; `thread` is the seq of the entry that is answered."""
+
+    type: Literal["post"] = "post"
+    body: str
+    thread: int | None = None
+
+
+class IncidentLink(BaseModel):
+    """What a room is about: the incident and where it came from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    incident: str
+    alert: str | None = None
+    ticket: str | None = None
+    source: str | None = None
+    source_id: str | None = None
+    severity: str | None = None
+
+
+class CreateRoom(Command):
+    """Open a room. `open_to` names the tenant roles that may enter without being listed."""
+
+    type: Literal["create_room"] = "create_room"
+    name: Name
+    kind: Literal["standing", "incident", "direct"] = "standing"
+    incident: IncidentLink | None = None
+    members: dict[UserId, RoomRole] = Field(default_factory=dict, max_length=MEMBERS_MAX)
+    open_to: frozenset[Role] = frozenset()
+
+
+class RenameRoom(Command):
+    """Give a room another name."""
+
+    type: Literal["rename_room"] = "rename_room"
+    name: Name
+
+
+class PutMember(Command):
+    """Make somebody a member, or change what a member may do."""
+
+    type: Literal["put_member"] = "put_member"
+    user: UserId
+    room_role: RoomRole = RoomRole.MEMBER
+
+
+class RemoveMember(Command):
+    """Take somebody out of a room; nothing of his commits after it."""
+
+    type: Literal["remove_member"] = "remove_member"
+    user: UserId
+
+
+class CloseRoom(Command):
+    """Make a room read-only."""
+
+    type: Literal["close_room"] = "close_room"
+    reason: Reason = ""
+
+
+class ReopenRoom(Command):
+    """Make a closed room writable again."""
+
+    type: Literal["reopen_room"] = "reopen_room"
+    reason: Reason = ""
+
+
+class RecordFinding(Command):
+    """Put what a detection system reported into the room as a fact."""
+
+    type: Literal["record_finding"] = "record_finding"
+    finding: Finding
+
+
+class CreateUser(Command):
+    """Make a user; `password_hash` is an argon2id string, never the password."""
+
+    type: Literal["create_user"] = "create_user"
+    user: UserId
+    username: Name
+    email: Name | None = None
+    display_name: Name
+    user_role: Role
+    password_hash: str = Field(repr=False)
+
+
+class OpenSession(Command):
+    """Record a sign-in. `refresh` is the SHA-256 of the refresh token; times are Unix milliseconds."""
+
+    type: Literal["open_session"] = "open_session"
+    session: SessionId
+    user: UserId
+    refresh: Digest = Field(repr=False)
+    expires_ms: int
+    address: str = ""
+
+
+class RefreshSession(Command):
+    """Exchange one refresh token for the next; a token that was used before ends the session."""
+
+    type: Literal["refresh_session"] = "refresh_session"
+    session: SessionId
+    presented: Digest = Field(repr=False)
+    refresh: Digest = Field(repr=False)
+    expires_ms: int
+
+
+class EndSession(Command):
+    """Sign out."""
+
+    type: Literal["end_session"] = "end_session"
+    session: SessionId
+
+
+RoomCommand = Annotated[
+    Post
+    | CreateRoom
+    | RenameRoom
+    | PutMember
+    | RemoveMember
+    | CloseRoom
+    | ReopenRoom
+    | RecordFinding,
+    Field(discriminator="type"),
+]
+TenantCommand = Annotated[
+    CreateUser | OpenSession | RefreshSession | EndSession, Field(discriminator="type")
+]
+
+ROOM_COMMAND: TypeAdapter[RoomCommand] = TypeAdapter(RoomCommand)
+TENANT_COMMAND: TypeAdapter[TenantCommand] = TypeAdapter(TenantCommand)
+
+__all__ = [
+    "ROOM_COMMAND",
+    "TENANT_COMMAND",
+    "CloseRoom",
+    "Command",
+    "CreateRoom",
+    "CreateUser",
+    "EndSession",
+    "IncidentLink",
+    "OpenSession",
+    "Post",
+    "PutMember",
+    "RecordFinding",
+    "RefreshSession",
+    "RemoveMember",
+    "RenameRoom",
+    "ReopenRoom",
+    "RoomCommand",
+    "RoomId",
+    "TenantCommand",
+]

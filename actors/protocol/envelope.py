@@ -1,0 +1,136 @@
+"""The three messages between processes: a batch of commands, a reply, an event.
+
+All are JSON. A batch is read leniently once (its shape) and strictly per command, so that one bad
+command in it is a dead letter and its neighbours are not.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from actors.protocol.errors import ErrorCode
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CommandBatch:
+    """Commands of one room in order, and the process to answer (`reply_to`, may be empty)."""
+
+    reply_to: str
+    commands: list[Any]
+
+
+def encode_batch(reply_to: str, commands: list[bytes]) -> bytes:
+    """Join commands that are JSON already, so that each is encoded once, when it arrives."""
+    head = orjson.dumps(reply_to)
+    return b'{"v":1,"reply_to":' + head + b',"commands":[' + b",".join(commands) + b"]}"
+
+
+def decode_batch(data: bytes) -> CommandBatch:
+    """Read a batch.
+
+    Raises:
+        ValueError: the message is no batch of this version.
+    """
+    message = orjson.loads(data)
+    if not isinstance(message, dict) or message.get("v") != VERSION:
+        raise ValueError("not a command batch of version 1")
+    commands, reply_to = message.get("commands"), message.get("reply_to")
+    if not isinstance(commands, list) or not isinstance(reply_to, str):
+        raise ValueError("a command batch needs commands and reply_to")
+    return CommandBatch(reply_to, commands)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof of a commit: where in the chain a command stands. `at_ms` is Unix milliseconds."""
+
+    room: str
+    seq: int
+    id: str
+    kind: str
+    hash: str
+    prev: str
+    at_ms: int
+    client_id: str
+    duplicate: bool = False
+    """The command had been committed before; this is the receipt of then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to one command: a receipt, or a code and what happened."""
+
+    ref: str
+    client_id: str
+    receipt: Receipt | None = None
+    code: ErrorCode | None = None
+    detail: str = ""
+
+
+def encode_replies(replies: list[Reply]) -> bytes:
+    """All the answers that one commit owes one process."""
+    return orjson.dumps({"v": VERSION, "replies": replies})
+
+
+def decode_replies(data: bytes) -> list[Reply]:
+    """Read what `encode_replies` wrote."""
+    replies = []
+    for item in orjson.loads(data)["replies"]:
+        receipt, code = item["receipt"], item["code"]
+        replies.append(
+            Reply(
+                ref=item["ref"],
+                client_id=item["client_id"],
+                receipt=Receipt(**receipt) if receipt else None,
+                code=ErrorCode(code) if code else None,
+                detail=item["detail"],
+            )
+        )
+    return replies
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One committed record with its opened content, as readers see it.
+
+    `body` is text for a message and a JSON object for every other kind; it is None once the content
+    has been erased. `at_ms` is Unix milliseconds; `prev` and `hash` are hex.
+    """
+
+    room: str
+    seq: int
+    kind: str
+    actor: str
+    at_ms: int
+    client_id: str
+    target: int | None
+    prev: str
+    hash: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class RoomEvent:
+    """What a room's owner announces: entries in order, or (none) just where the head is."""
+
+    head: int
+    entries: list[Entry]
+
+
+def encode_event(head: int, entries: list[Entry]) -> bytes:
+    """One event a room and commit."""
+    return orjson.dumps({"v": VERSION, "head": head, "entries": entries})
+
+
+def decode_event(data: bytes) -> RoomEvent:
+    """Read what `encode_event` wrote."""
+    message = orjson.loads(data)
+    return RoomEvent(message["head"], [Entry(**entry) for entry in message["entries"]])
+
+
+def entry_id(room: str, seq: int) -> str:
+    """The stable public id of an entry."""
+    return f"{room}.{seq}"

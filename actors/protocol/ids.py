@@ -1,0 +1,55 @@
+"""Validated id types and how ids are made."""
+
+import hashlib
+import re
+from typing import Annotated, Final
+
+from pydantic import StringConstraints
+
+TOKEN_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"
+"""What may be one token of a NATS subject: no dot, no wildcard, no white space."""
+
+TENANT_PATTERN: Final = r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
+"""A tenant id is part of a database name too, and those must differ by more than case."""
+
+ROOM_PATTERN: Final = r"^[A-Za-z0-9-][A-Za-z0-9_-]{0,63}$"
+"""A leading underscore is kept for mailboxes of the system, such as the tenant's own."""
+
+TenantId = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
+RoomId = Annotated[str, StringConstraints(pattern=ROOM_PATTERN)]
+UserId = Annotated[str, StringConstraints(pattern=TOKEN_PATTERN)]
+ClientId = Annotated[str, StringConstraints(pattern=TOKEN_PATTERN)]
+SessionId = Annotated[str, StringConstraints(pattern=TOKEN_PATTERN)]
+
+TENANT_ROOM: Final = "_tenant"
+"""The mailbox and the chain of the tenant actor: the tenant's audit trail."""
+
+_TOKEN: Final = re.compile(TOKEN_PATTERN)
+_TENANT: Final = re.compile(TENANT_PATTERN)
+_ROOM: Final = re.compile(ROOM_PATTERN)
+
+
+def is_token(text: str) -> bool:
+    """Whether `text` may stand as one token of a subject."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def is_tenant_id(text: str) -> bool:
+    """Whether `text` may name a tenant."""
+    return _TENANT.fullmatch(text) is not None
+
+
+def is_room_id(text: str) -> bool:
+    """Whether `text` may name a room that people can enter."""
+    return _ROOM.fullmatch(text) is not None
+
+
+def time_ordered_id(prefix: str, unix_ms: int, entropy: bytes) -> str:
+    """An id that sorts by time: prefix, 12 hex digits of milliseconds, 20 of entropy (10 bytes)."""
+    return f"{prefix}_{unix_ms:012x}{entropy[:10].hex()}"
+
+
+def derived_id(prefix: str, *parts: str) -> str:
+    """The same id for the same parts, whoever makes it and however often (32 hex digits)."""
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return f"{prefix}_{digest[:32]}"

@@ -1,0 +1,62 @@
+"""Every limit of the wire and of the actors, each with its unit in its name."""
+
+from typing import Final
+
+# Wire -------------------------------------------------------------------------------------
+MESSAGE_BYTES_MAX: Final = 16 * 1024
+"""UTF-8 bytes of one chat message; longer text belongs in a file."""
+FRAME_BYTES_MAX: Final = 64 * 1024
+"""Bytes of one WebSocket frame or REST body (OWASP WebSocket cheat sheet: 64 KiB)."""
+JSON_DEPTH_MAX: Final = 16
+"""Nested arrays and objects in anything a client sends."""
+CONTENT_BYTES_MAX: Final = 128 * 1024
+"""Bytes of one record's content, the raw payload of an external system included."""
+NAME_CHARS_MAX: Final = 200
+"""Characters of a room's, user's or tenant's name."""
+REASON_CHARS_MAX: Final = 2_000
+"""Characters of a stated reason (closing, reopening)."""
+MEMBERS_MAX: Final = 5_000
+"""People listed as members of one room."""
+
+# Coalescing ---------------------------------------------------------------------------------
+BATCH_COMMANDS_MAX: Final = 512
+"""Commands that travel as one JetStream message."""
+BATCH_BYTES_MAX: Final = 256 * 1024
+"""Bytes of the commands of one JetStream message, and the stream's own limit with margin."""
+STREAM_MESSAGE_BYTES_MAX: Final = 512 * 1024
+"""`max_msg_size` of a ROOM or INGEST stream: a full batch and its envelope."""
+EVENT_BYTES_MAX: Final = 512 * 1024
+"""Bytes of one event; NATS refuses more than 1 MiB."""
+COMMIT_RECORDS_MAX: Final = 2_048
+"""Records of one group commit; more waits for the next."""
+
+# Times --------------------------------------------------------------------------------------
+PUBLISH_TIMEOUT_S: Final = 2.0
+"""Wait for one PubAck before the publish is repeated with the same Nats-Msg-Id."""
+COMMAND_TIMEOUT_S: Final = 15.0
+"""Wait for a receipt before a caller is told that the outcome is unknown."""
+DUPLICATE_WINDOW_S: Final = 120.0
+"""JetStream's own deduplication window; correctness rests on MongoDB's unique index instead."""
+STREAM_AGE_MAX_S: Final = 7 * 24 * 3600.0
+"""How long the replayable buffer keeps a command."""
+WORKER_HEARTBEAT_S: Final = 1.0
+"""How often an actor process says that it lives."""
+WORKER_TTL_S: Final = 4.0
+"""Silence after which the shards of an actor process may be taken."""
+HEAD_BEACON_S: Final = 3.0
+"""How often the head of an active room is announced, so that a lost last event is noticed."""
+ROOM_IDLE_S: Final = 300.0
+"""Silence after which a room leaves the memory of its actor."""
+
+# Memory -------------------------------------------------------------------------------------
+ROOMS_IN_MEMORY_MAX: Final = 20_000
+"""Rooms one actor process keeps; the longest silent leaves first."""
+RECENT_COMMANDS_PER_ROOM: Final = 256
+"""Receipts kept to answer a repeated command without asking MongoDB."""
+SNAPSHOT_EVERY_RECORDS: Final = 1_024
+"""A room is reloaded from its snapshot and at most this many headers."""
+
+SHARDS: Final = 64
+"""Units of ownership, fixed: changing it moves lanes between owners."""
+LANES_DEFAULT: Final = 4
+"""Partitions of a tenant's ROOM stream, fixed when the tenant is made."""

@@ -1,0 +1,137 @@
+"""The only place that spells a subject, a stream or a bucket; building and parsing are inverses."""
+
+import zlib
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from actors.protocol.ids import is_tenant_id, is_token
+from actors.protocol.limits import SHARDS
+
+RoomKind = Literal["message", "presence", "command"]
+ROOM_KINDS: Final[tuple[RoomKind, ...]] = ("message", "presence", "command")
+
+OWNERS_BUCKET: Final = "owners"
+OWNERS_KEY: Final = "shards"
+TICKETS_BUCKET: Final = "tickets"
+DEAD_LETTER_STREAM: Final = "DEADLETTERS"
+WORKER_ALIVE: Final = "worker.alive"
+TENANTS_CHANGED: Final = "platform.tenants"
+
+
+def room_stream(tenant: str) -> str:
+    """The stream that buffers the commands of a tenant's rooms."""
+    return f"ROOM_{tenant}"
+
+
+def ingest_stream(tenant: str) -> str:
+    """The stream that buffers what external systems of a tenant publish."""
+    return f"INGEST_{tenant}"
+
+
+def room_subject(tenant: str, room: str, kind: RoomKind) -> str:
+    """Where a command for a room is published."""
+    return f"room.{tenant}.{room}.{kind}"
+
+
+def room_stream_subjects(tenant: str) -> str:
+    """What a tenant's ROOM stream listens to."""
+    return f"room.{tenant}.*.*"
+
+
+def room_transform(tenant: str, lanes: int) -> tuple[str, str]:
+    """Source and destination of the stream's subject transform: the room's lane comes first."""
+    return (
+        f"room.{tenant}.*.*",
+        f"room.{{{{partition({lanes},1)}}}}.{tenant}.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}",
+    )
+
+
+def lane_filter(tenant: str, lane: int) -> str:
+    """What the owner of a lane reads from the ROOM stream."""
+    return f"room.{lane}.{tenant}.>"
+
+
+def lane_of(room: str, lanes: int) -> int:
+    """The lane the server's `partition()` gives a room: FNV-1a, 32 bits, over the token.
+
+    Source: nats-server `server/subject_transform.go`, `getHashPartition`.
+    """
+    digest = 0x811C9DC5
+    for byte in room.encode():
+        digest = ((digest ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return digest % lanes
+
+
+def shard_of(tenant: str, lane: int) -> int:
+    """The shard that owns a lane of a tenant."""
+    return zlib.crc32(f"{tenant}/{lane}".encode()) % SHARDS
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRoomSubject:
+    """A subject as the ROOM stream stores it."""
+
+    lane: int
+    tenant: str
+    room: str
+    kind: str
+
+
+def parse_stored_room_subject(subject: str) -> StoredRoomSubject:
+    """Take apart `room.<lane>.<tenant>.<room>.<kind>`.
+
+    Raises:
+        ValueError: the subject has another shape.
+    """
+    tokens = subject.split(".")
+    if len(tokens) != 5 or tokens[0] != "room" or not tokens[1].isdecimal():
+        raise ValueError(f"not a stored room subject: {subject!r}")
+    return StoredRoomSubject(int(tokens[1]), tokens[2], tokens[3], tokens[4])
+
+
+def ingest_subject(tenant: str, source: str, kind: str) -> str:
+    """Where an event of an external system is stored; inside its own account the tenant is left out."""
+    return f"ingest.{tenant}.{source}.{kind}"
+
+
+def ingest_stream_subjects(tenant: str) -> str:
+    """What a tenant's INGEST stream listens to: any shape, so that a bad one becomes a dead letter."""
+    return f"ingest.{tenant}.>"
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSubject:
+    """A subject on which an external system published."""
+
+    tenant: str
+    source: str
+    kind: str
+
+
+def parse_ingest_subject(subject: str) -> IngestSubject:
+    """Take apart `ingest.<tenant>.<source>.<kind>`.
+
+    Raises:
+        ValueError: a token is missing, left over or has a forbidden character.
+    """
+    tokens = subject.split(".")
+    if len(tokens) != 4 or tokens[0] != "ingest" or not is_tenant_id(tokens[1]):
+        raise ValueError("publish on ingest.<source>.<kind>")
+    if not (is_token(tokens[2]) and is_token(tokens[3])):
+        raise ValueError("source and kind take 1 to 64 of A-Z a-z 0-9 _ -")
+    return IngestSubject(tokens[1], tokens[2], tokens[3])
+
+
+def event_subject(tenant: str, room: str) -> str:
+    """Where the owner of a room announces what it committed."""
+    return f"event.{tenant}.{room}"
+
+
+def reply_subject(process: str) -> str:
+    """Where an actor answers the process that asked."""
+    return f"reply.{process}"
+
+
+def dead_letter_subject(tenant: str, origin: str) -> str:
+    """Where a body that could not be read is kept for the tenant's administrator."""
+    return f"deadletter.{tenant}.{origin}"

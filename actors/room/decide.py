@@ -1,0 +1,42 @@
+"""What a command makes of a room: one event, or a rejection. Pure: no clock, no I/O, no chance."""
+
+from typing import assert_never
+
+from actors.protocol.commands import (
+    CloseRoom,
+    CreateRoom,
+    Post,
+    PutMember,
+    RecordFinding,
+    RemoveMember,
+    RenameRoom,
+    ReopenRoom,
+    RoomCommand,
+)
+from actors.protocol.errors import Rejection
+from actors.protocol.events import RoomEventType
+from actors.room import conversation, findings, lifecycle, membership
+from actors.room.state import Moment, RoomState
+
+
+def decide(state: RoomState, command: RoomCommand, moment: Moment) -> RoomEventType | Rejection:
+    """What `command` makes of a room in `state` at `moment`."""
+    match command:
+        case Post():
+            return conversation.post(state, command, moment)
+        case CreateRoom():
+            return lifecycle.create(state, command)
+        case RenameRoom():
+            return lifecycle.rename(state, command)
+        case PutMember():
+            return membership.put(state, command)
+        case RemoveMember():
+            return membership.remove(state, command)
+        case CloseRoom():
+            return lifecycle.close(state, command)
+        case ReopenRoom():
+            return lifecycle.reopen(state, command)
+        case RecordFinding():
+            return findings.record(state, command)
+        case _:
+            assert_never(command)

@@ -1,0 +1,56 @@
+"""Telling what was committed: one event a room and commit, one reply a process and commit."""
+
+from actors.protocol.envelope import Entry, Reply, encode_event, encode_replies
+from actors.protocol.ids import TENANT_ROOM
+from actors.protocol.limits import EVENT_BYTES_MAX
+from actors.protocol.subjects import event_subject
+from actors.runtime.jetstream import Bus, NatsError
+from actors.runtime.plan import Plan
+
+REPLIES_AT_ONCE_MAX = 1_024
+"""Replies in one message; a full commit to one process stays below NATS's limit of 1 MiB."""
+
+
+class Announcer:
+    """Speaks for one tenant. What gets lost here is filled from the store by whoever misses it."""
+
+    def __init__(self, bus: Bus, tenant: str) -> None:
+        self._bus = bus
+        self._tenant = tenant
+
+    async def announce(self, plan: Plan) -> None:
+        """Publish the events and the replies of a commit."""
+        for room, part in plan.rooms.items():
+            if room != TENANT_ROOM:
+                await self._announce_entries(room, part.entries)
+        for process, replies in plan.replies.items():
+            await self.answer(process, replies)
+
+    async def _announce_entries(self, room: str, entries: list[Entry]) -> None:
+        head = entries[-1].seq
+        data = encode_event(head, entries)
+        if len(data) > EVENT_BYTES_MAX and len(entries) > 1:
+            middle = len(entries) // 2
+            await self._announce_entries(room, entries[:middle])
+            await self._announce_entries(room, entries[middle:])
+            return
+        await self._publish(event_subject(self._tenant, room), data)
+
+    async def announce_head(self, room: str, head: int) -> None:
+        """Say where a room's head is."""
+        if room != TENANT_ROOM:
+            await self._publish(event_subject(self._tenant, room), encode_event(head, []))
+
+    async def answer(self, process: str, replies: list[Reply]) -> None:
+        """Send replies to a process."""
+        for start in range(0, len(replies), REPLIES_AT_ONCE_MAX):
+            await self._publish(
+                process, encode_replies(replies[start : start + REPLIES_AT_ONCE_MAX])
+            )
+
+    async def _publish(self, subject: str, data: bytes) -> None:
+        try:
+            await self._bus.client.publish(subject, data)
+        except NatsError:
+            # Core NATS promises nothing; readers fill the hole from the store.
+            return

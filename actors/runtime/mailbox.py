@@ -1,0 +1,138 @@
+"""One actor in memory: its head, its state, its key, and the receipts of its last commands."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from actors.protocol.codec import content_of, fingerprint, target_of
+from actors.protocol.commands import Command, CreateRoom
+from actors.protocol.envelope import Receipt, entry_id
+from actors.protocol.errors import ErrorCode, Rejection
+from actors.protocol.events import CommandRefused, EventType
+from actors.protocol.limits import CONTENT_BYTES_MAX, RECENT_COMMANDS_PER_ROOM
+from actors.protocol.roles import Role
+from actors.room.state import Moment
+from actors.runtime.behaviour import Behaviour
+from store.chain import Draft, Head, Source, head_of
+from store.keys import RoomKey
+from store.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A command that was committed: its receipt, and its fingerprint (None: content erased)."""
+
+    receipt: Receipt
+    fingerprint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a command shall put into the chain."""
+
+    draft: Draft
+    event: EventType
+    fingerprint: str
+
+
+def receipt_of(record: Record, *, duplicate: bool) -> Receipt:
+    """The receipt of a record."""
+    return Receipt(
+        room=record.room,
+        seq=record.seq,
+        id=entry_id(record.room, record.seq),
+        kind=record.kind,
+        hash=record.hash.hex(),
+        prev=record.prev.hex(),
+        at_ms=record.at,
+        client_id=record.client_id,
+        duplicate=duplicate,
+    )
+
+
+class Mailbox:
+    """A room or a tenant while somebody works with it."""
+
+    __slots__ = (
+        "applied",
+        "behaviour",
+        "epoch",
+        "head",
+        "key",
+        "lane",
+        "recent",
+        "room",
+        "state",
+        "used_at",
+    )
+
+    def __init__(self, room: str, behaviour: Behaviour[Any], head: Head, key: RoomKey) -> None:
+        self.room = room
+        self.behaviour = behaviour
+        self.head = head
+        self.key = key
+        self.state: Any = behaviour.initial
+        self.applied = 0
+        """The seq of the last saved snapshot."""
+        self.epoch = head.epoch
+        self.lane = -1
+        """The lane its commands come from; -1 until the first."""
+        self.used_at = 0.0
+        self.recent: OrderedDict[tuple[str, str], Known] = OrderedDict()
+
+    def decide(
+        self, command: Command, source: Source, now_ms: int
+    ) -> Proposal | Receipt | Rejection:
+        """What a command makes of this actor: a record, the receipt it got before, or nothing."""
+        mark = fingerprint(command)
+        known = self.recent.get((command.actor, command.client_id))
+        if known is not None:
+            return _repeated(known, command, mark)
+        event = self.behaviour.decide(self.state, command, Moment(self.head.seq, now_ms))
+        if isinstance(event, Rejection):
+            if command.role is not Role.EXTERNAL or not self.head.seq:
+                return event
+            # Nobody may be waiting for an external system's answer, so the refusal is a record.
+            event = CommandRefused(
+                code=event.code, detail=event.detail, command=command.model_dump(mode="json")
+            )
+        content = content_of(event, mark)
+        if len(content) > CONTENT_BYTES_MAX:
+            return Rejection(ErrorCode.TOO_LARGE, f"content may have {CONTENT_BYTES_MAX} bytes")
+        draft = Draft(
+            kind=event.kind,
+            actor=command.actor,
+            client_id=command.client_id,
+            target=target_of(event),
+            content=content,
+            source=source,
+        )
+        return Proposal(draft, event, mark)
+
+    def after(self, record: Record, event: EventType) -> Any:
+        """The state as it will be once `event` is committed as `record`."""
+        return self.behaviour.evolve(self.state, event, record.actor, record.at)
+
+    def advance(self, record: Record, state: Any, mark: str) -> None:
+        """Go on as if the record were committed; a commit that fails forgets the mailbox."""
+        self.head = head_of(record)
+        self.state = state
+        self.remember(record, mark)
+
+    def remember(self, record: Record, mark: str | None) -> None:
+        """Keep a receipt for the next time the command comes."""
+        recent = self.recent
+        recent[(record.actor, record.client_id)] = Known(receipt_of(record, duplicate=True), mark)
+        if len(recent) > RECENT_COMMANDS_PER_ROOM:
+            recent.popitem(last=False)
+
+
+def _repeated(known: Known, command: Command, mark: str) -> Receipt | Rejection:
+    # A system that reports the same incident again may say more than the first time: the room is there.
+    retold = isinstance(command, CreateRoom) and command.role is Role.EXTERNAL
+    if known.fingerprint is None or known.fingerprint == mark or retold:
+        return known.receipt
+    return Rejection(
+        ErrorCode.CONFLICT,
+        f"client_id {command.client_id} was used for another command; it is entry {known.receipt.seq}",
+    )

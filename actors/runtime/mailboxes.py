@@ -1,0 +1,164 @@
+"""The actors of one tenant in memory: loaded from snapshot and chain, left when they fall silent."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Final
+
+from actors.protocol.codec import event_of, recorded_fingerprint
+from actors.protocol.events import EventType
+from actors.protocol.limits import ROOM_IDLE_S, ROOMS_IN_MEMORY_MAX, SNAPSHOT_EVERY_RECORDS
+from actors.runtime.behaviour import behaviour_of
+from actors.runtime.mailbox import Mailbox
+from actors.runtime.projector import project, save_snapshot
+from actors.runtime.services import Services
+from store.errors import StoreError
+from store.log import TenantLog
+from store.projections import Projections
+from store.record import Record
+
+LOADS_AT_ONCE_MAX: Final = 32
+"""Rooms that are loaded side by side."""
+
+
+class RoomUnreadable(Exception):
+    """A room's state can't be rebuilt: content that membership rests on is missing or broken."""
+
+
+class Mailboxes:
+    """Least recently used first."""
+
+    def __init__(self, services: Services, tenant: str, log: TenantLog) -> None:
+        self._services = services
+        self._tenant = tenant
+        self._log = log
+        self._projections = Projections(services.connection, services.keys, tenant)
+        self._known: OrderedDict[str, Mailbox] = OrderedDict()
+        self._loading = asyncio.Semaphore(LOADS_AT_ONCE_MAX)
+
+    @property
+    def projections(self) -> Projections:
+        """The tenant's projections."""
+        return self._projections
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def active_since(self, moment: float) -> list[Mailbox]:
+        """Mailboxes that were used after a moment of the monotonic clock."""
+        return [mailbox for mailbox in self._known.values() if mailbox.used_at >= moment]
+
+    async def get_all(self, rooms: Iterable[str]) -> dict[str, Mailbox | RoomUnreadable]:
+        """The mailboxes of rooms, loaded where they are not in memory.
+
+        Raises:
+            pymongo.errors.PyMongoError: MongoDB can't be reached.
+        """
+        found: dict[str, Mailbox | RoomUnreadable] = {}
+        missing: list[str] = []
+        now = time.monotonic()
+        for room in rooms:
+            mailbox = self._known.get(room)
+            if mailbox is None:
+                missing.append(room)
+            else:
+                await self._renew_key(mailbox)
+                mailbox.used_at = now
+                self._known.move_to_end(room)
+                found[room] = mailbox
+        for room, loaded in zip(
+            missing, await asyncio.gather(*map(self._load, missing)), strict=True
+        ):
+            found[room] = loaded
+            if isinstance(loaded, Mailbox):
+                loaded.used_at = now
+                self._known[room] = loaded
+        return found
+
+    async def _renew_key(self, mailbox: Mailbox) -> None:
+        seq = mailbox.head.seq + 1
+        if mailbox.key.is_spent(seq, self._services.now_ms()):
+            keys = self._services.keys
+            mailbox.key = await keys.current_room_key(self._tenant, mailbox.room, seq)
+
+    async def _load(self, room: str) -> Mailbox | RoomUnreadable:
+        async with self._loading:
+            try:
+                return await self._read(room)
+            except (StoreError, ValueError) as error:
+                return RoomUnreadable(f"room {room} can't be loaded: {error}")
+
+    async def _read(self, room: str) -> Mailbox:
+        behaviour = behaviour_of(room)
+        head = await self._log.head(room)
+        key = await self._services.keys.current_room_key(self._tenant, room, head.seq + 1)
+        mailbox = Mailbox(room, behaviour, head, key)
+        snapshot = await self._projections.snapshot(room)
+        if snapshot is not None and snapshot.applied <= head.seq:
+            mailbox.state = behaviour.from_bytes(snapshot.state)
+            mailbox.applied = snapshot.applied
+        folded = await self._fold(mailbox)
+        if folded:
+            # The last owner was cut off between its commit and its projections.
+            await project(self._projections, mailbox, folded)
+        return mailbox
+
+    async def _fold(self, mailbox: Mailbox) -> list[tuple[int, EventType]]:
+        records = await self._log.since(
+            mailbox.room, mailbox.applied, mailbox.behaviour.state_kinds
+        )
+        contents = await self._log.contents(records)
+        folded: list[tuple[int, EventType]] = []
+        for record in records:
+            content = contents.get(record.seq)
+            if content is None:
+                raise ValueError(f"the content of entry {record.seq} is missing or broken")
+            event = event_of(record.kind, content, record.target)
+            if event is not None:
+                mailbox.state = mailbox.behaviour.evolve(
+                    mailbox.state, event, record.actor, record.at
+                )
+                folded.append((record.seq, event))
+        return folded
+
+    async def remember(self, mailbox: Mailbox, records: list[Record]) -> None:
+        """Teach a mailbox commands that were committed longer ago than it remembers."""
+        contents: dict[int, bytes] = {}
+        for record in records:
+            contents |= await self._log.contents([record])
+        for record in records:
+            mark = recorded_fingerprint(record.kind, contents.get(record.seq), record.target)
+            mailbox.remember(record, mark)
+
+    def forget(self, rooms: Iterable[str]) -> None:
+        """Drop mailboxes whose last commit failed or whose lane went to another owner."""
+        for room in rooms:
+            self._known.pop(room, None)
+
+    async def save_long_tails(self, rooms: Iterable[str]) -> None:
+        """Save the state of rooms that have grown much since the last time."""
+        for room in rooms:
+            mailbox = self._known.get(room)
+            if mailbox is not None and mailbox.head.seq - mailbox.applied >= SNAPSHOT_EVERY_RECORDS:
+                await save_snapshot(self._projections, mailbox)
+
+    def forget_lane(self, lane: int) -> None:
+        """Drop the mailboxes of a lane: the next owner's writes make them stale."""
+        self.forget([room for room, mailbox in self._known.items() if mailbox.lane in (lane, -1)])
+
+    async def passivate(self, *, lane: int | None = None) -> None:
+        """Save and drop what has been silent for long or is too much; or all of a lane."""
+        silent_since = time.monotonic() - ROOM_IDLE_S
+        surplus = len(self._known) - ROOMS_IN_MEMORY_MAX
+        for position, mailbox in enumerate(list(self._known.values())):
+            due = position < surplus or mailbox.used_at < silent_since
+            if due if lane is None else mailbox.lane in (lane, -1):
+                await self._passivate(mailbox)
+
+    async def _passivate(self, mailbox: Mailbox) -> None:
+        head = mailbox.head
+        if head.seq > mailbox.applied:
+            await save_snapshot(self._projections, mailbox)
+        if mailbox.head is head and self._known.get(mailbox.room) is mailbox:
+            del self._known[mailbox.room]

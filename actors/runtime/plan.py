@@ -1,0 +1,170 @@
+"""A group commit on paper: what will be written and what will be said, made without any I/O."""
+
+import os
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from actors.protocol.codec import body_of
+from actors.protocol.commands import Command
+from actors.protocol.envelope import Entry, Receipt, Reply
+from actors.protocol.errors import ErrorCode, Rejection
+from actors.protocol.events import EventType
+from actors.runtime.mailbox import Mailbox, Proposal, receipt_of
+from store.chain import Source, link
+from store.contents import blocks
+from store.driver import Document
+from store.record import SALT_BYTES, Record
+from store.sealing import seal_content
+
+log = structlog.get_logger(__name__)
+
+PROBLEMS_TOLD_MAX = 8
+"""Fields named in the reason of one unreadable command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One command as it came: where from, for whom, and whom to answer."""
+
+    room: str
+    source: Source
+    epoch: int
+    reply_to: str
+    raw: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A command that no version of this program would have sent."""
+
+    item: Item
+    reason: str
+
+
+@dataclass(slots=True)
+class RoomPart:
+    """One room's share of a commit."""
+
+    mailbox: Mailbox
+    records: list[Record] = field(default_factory=list)
+    sealed: list[bytes] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    events: list[tuple[int, EventType]] = field(default_factory=list)
+    """Those that change the state, with their seqs."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a commit writes and says."""
+
+    tenant: str
+    records: list[Document] = field(default_factory=list)
+    rooms: dict[str, RoomPart] = field(default_factory=dict)
+    replies: dict[str, list[Reply]] = field(default_factory=lambda: defaultdict(list))
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+    def contents(self) -> list[Document]:
+        """The content documents, one or a few for each room."""
+        return [
+            document
+            for part in self.rooms.values()
+            for document in blocks(part.records, part.sealed, part.mailbox.key)
+        ]
+
+    def changed(self) -> list[tuple[Mailbox, list[tuple[int, EventType]]]]:
+        """The actors whose state changed, and by which events."""
+        return [(part.mailbox, part.events) for part in self.rooms.values() if part.events]
+
+    def add_unavailable(self, item: Item, reason: str) -> None:
+        """Refuse a command whose room can't be loaded: better than to guess who may write."""
+        raw = item.raw if isinstance(item.raw, dict) else {}
+        ref, client_id = str(raw.get("ref", "")), str(raw.get("client_id", ""))
+        log.error("room.unreadable", tenant=self.tenant, room=item.room, reason=reason)
+        if item.reply_to:
+            reply = Reply(ref, client_id, None, ErrorCode.UNAVAILABLE, "the room can't be loaded")
+            self.replies[item.reply_to].append(reply)
+
+    def add(self, item: Item, mailbox: Mailbox, now_ms: int) -> None:
+        """Decide one command and plan what follows from it."""
+        try:
+            command = mailbox.behaviour.parse(item.raw)
+            outcome = mailbox.decide(command, item.source, now_ms)
+            if isinstance(outcome, Proposal):
+                self._add_record(item, command, mailbox, outcome, now_ms)
+            else:
+                self._add_reply(item, command, outcome)
+        except ValidationError as error:
+            self._add_unreadable(item, _reason(error))
+        except Exception as error:  # one command's fault must not stop the tenant's commits
+            log.exception("command.failed", tenant=self.tenant, room=item.room)
+            self._add_unreadable(item, f"internal error: {type(error).__name__}")
+
+    def _add_record(
+        self, item: Item, command: Command, mailbox: Mailbox, proposal: Proposal, now_ms: int
+    ) -> None:
+        salt = os.urandom(SALT_BYTES)
+        scope = (self.tenant, mailbox.room, item.epoch)
+        record = link(scope, mailbox.head, proposal.draft, now_ms, salt)
+        content = proposal.draft.content
+        sealed = seal_content(mailbox.key.cipher, record, salt, content)
+        entry = entry_for(record, content)
+        state = mailbox.after(record, proposal.event)
+        # Nothing above changes anything, so a fault there leaves no half of a record behind.
+        mailbox.advance(record, state, proposal.fingerprint)
+        part = self.rooms.get(mailbox.room)
+        if part is None:
+            part = self.rooms[mailbox.room] = RoomPart(mailbox)
+        part.records.append(record)
+        part.sealed.append(sealed)
+        part.entries.append(entry)
+        if record.kind in mailbox.behaviour.state_kinds:
+            part.events.append((record.seq, proposal.event))
+        self.records.append(record.document())
+        if item.reply_to and not command.quiet:
+            receipt = receipt_of(record, duplicate=False)
+            self.replies[item.reply_to].append(Reply(command.ref, command.client_id, receipt))
+
+    def _add_reply(self, item: Item, command: Command, outcome: Receipt | Rejection) -> None:
+        if not item.reply_to:
+            return
+        ref, client_id = command.ref, command.client_id
+        if isinstance(outcome, Receipt):
+            reply = Reply(ref, client_id, outcome)
+        else:
+            reply = Reply(ref, client_id, None, outcome.code, outcome.detail)
+        self.replies[item.reply_to].append(reply)
+
+    def _add_unreadable(self, item: Item, reason: str) -> None:
+        self.unreadable.append(Unreadable(item, reason))
+        raw = item.raw if isinstance(item.raw, dict) else {}
+        ref, client_id = raw.get("ref"), raw.get("client_id")
+        if item.reply_to and isinstance(ref, str) and isinstance(client_id, str):
+            reply = Reply(ref, client_id, None, ErrorCode.INVALID, reason)
+            self.replies[item.reply_to].append(reply)
+
+
+def _reason(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False)[:PROBLEMS_TOLD_MAX]
+    )
+
+
+def entry_for(record: Record, content: bytes | None) -> Entry:
+    """A record as readers see it."""
+    return Entry(
+        room=record.room,
+        seq=record.seq,
+        kind=record.kind,
+        actor=record.actor,
+        at_ms=record.at,
+        client_id=record.client_id,
+        target=record.target,
+        prev=record.prev.hex(),
+        hash=record.hash.hex(),
+        body=body_of(record.kind, content),
+    )

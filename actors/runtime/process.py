@@ -1,0 +1,144 @@
+"""One actor process: owns shards, reads lanes, commits, ingests, and puts everything down in order."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import structlog
+from nats.aio.msg import Msg
+from pymongo.errors import PyMongoError
+
+from actors.protocol.limits import HEAD_BEACON_S, SHARDS
+from actors.protocol.subjects import TENANTS_CHANGED
+from actors.runtime.jetstream import NatsError
+from actors.runtime.lanes import Lanes
+from actors.runtime.ownership import Ownership
+from actors.runtime.services import Services
+from actors.runtime.worker import TenantWorker
+from store.reader import Reader
+from store.rows import TenantRow
+
+log = structlog.get_logger(__name__)
+
+TENANTS_READ_S: Final = 5.0
+"""How often the list of tenants is read, should word of a new one get lost."""
+PASSIVATE_S: Final = 15.0
+GAUGES_S: Final = 1.0
+ACTIVE_FOR_S: Final = 60.0
+"""How long after its last command a room's head is still announced."""
+
+TenantTask = Callable[[TenantRow], Coroutine[Any, Any, None]]
+
+
+class ActorProcess:
+    """Everything an actor process runs. `per_tenant` is run for every tenant besides the commits."""
+
+    def __init__(
+        self, services: Services, per_tenant: TenantTask, *, static_epoch: int | None = None
+    ) -> None:
+        """`static_epoch` (fault tests only) claims every shard at that epoch and asks nobody."""
+        self._services = services
+        self._per_tenant = per_tenant
+        self._static_epoch = static_epoch
+        self._reader = Reader(services.connection, services.keys)
+        self._workers: dict[str, TenantWorker] = {}
+        self._tenants: dict[str, TenantRow] = {}
+        self._spawned: list[asyncio.Task[None]] = []
+        self._changed = asyncio.Event()
+        self._group = asyncio.TaskGroup()
+        self._lanes = Lanes(services, self._worker, self._on_fenced)
+        self._ownership = Ownership(services.bus, services.process, self._lanes.set_held)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every lane of the held shards is being read."""
+        return bool(self._tenants) and self._lanes.settled
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then put everything down."""
+        await self._services.bus.client.subscribe(TENANTS_CHANGED, cb=self._on_tenants_changed)
+        async with self._group:
+            loops = [
+                self._group.create_task(loop, name=name)
+                for name, loop in (
+                    ("tenants", self._follow_tenants()),
+                    ("ownership", self._own()),
+                    ("beacon", self._every(HEAD_BEACON_S, self._announce_heads)),
+                    ("passivation", self._every(PASSIVATE_S, self._passivate)),
+                    ("gauges", self._every(GAUGES_S, self._measure)),
+                )
+            ]
+            await stop.wait()
+            log.info("actors.stopping")
+            for loop in loops:
+                loop.cancel()
+            await self._ownership.release()
+            await self._lanes.close()
+            for task in self._spawned:
+                task.cancel()
+
+    async def _own(self) -> None:
+        if self._static_epoch is None:
+            await self._ownership.run()
+        else:
+            await self._lanes.set_held(dict.fromkeys(range(SHARDS), self._static_epoch))
+
+    def _on_fenced(self, seen: int) -> None:
+        log.warning("ownership.fenced", seen=seen)
+        self._ownership.raise_epoch(seen)
+
+    def _worker(self, tenant: str) -> TenantWorker:
+        worker = self._workers.get(tenant)
+        if worker is None:
+            worker = self._workers[tenant] = TenantWorker(self._services, tenant)
+            self._spawn(worker.run(), f"commits of {tenant}")
+        return worker
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._spawned.append(self._group.create_task(work, name=name))
+
+    async def _on_tenants_changed(self, _: Msg) -> None:
+        self._changed.set()
+
+    async def _follow_tenants(self) -> None:
+        while True:
+            self._changed.clear()
+            try:
+                await self._take_tenants(await self._reader.tenants())
+            except PyMongoError as error:
+                log.warning("tenants.unreadable", error=repr(error))
+            try:
+                async with asyncio.timeout(TENANTS_READ_S):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _take_tenants(self, rows: list[TenantRow]) -> None:
+        for row in rows:
+            if row.id not in self._tenants:
+                self._tenants[row.id] = row
+                self._spawn(self._per_tenant(row), f"events of {row.id}")
+        await self._lanes.set_tenants(rows)
+
+    async def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except (PyMongoError, NatsError) as error:
+                log.warning("periodic_work.put_off", error=repr(error))
+
+    async def _announce_heads(self) -> None:
+        for worker in self._workers.values():
+            await worker.announce_heads(ACTIVE_FOR_S)
+
+    async def _passivate(self) -> None:
+        for worker in self._workers.values():
+            await worker.mailboxes.passivate()
+
+    async def _measure(self) -> None:
+        workers = self._workers.values()
+        metrics = self._services.metrics
+        metrics.rooms.set(sum(len(worker.mailboxes) for worker in workers))
+        oldest = max((worker.oldest_waiting_s() for worker in workers), default=0.0)
+        metrics.oldest_uncommitted.set(oldest)

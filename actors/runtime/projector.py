@@ -1,0 +1,83 @@
+"""Keeps the projections in step with the chain: before anybody is told of a change."""
+
+from actors.protocol.events import (
+    EventType,
+    SessionEnded,
+    SessionOpened,
+    SessionRefreshed,
+    UserCreated,
+)
+from actors.protocol.ids import TENANT_ROOM
+from actors.room.state import RoomState
+from actors.runtime.mailbox import Mailbox
+from actors.tenant.state import TenantState
+from store.projections import Projections
+from store.rows import RoomRow, SessionRow, Snapshot, UserRow
+
+
+async def project(
+    projections: Projections, mailbox: Mailbox, events: list[tuple[int, EventType]]
+) -> None:
+    """Write what the events (with their seqs, ascending) changed."""
+    if mailbox.room == TENANT_ROOM:
+        for _, event in events:
+            await _project_tenant_event(projections, mailbox.state, event)
+    else:
+        state: RoomState = mailbox.state
+        if state.exists:
+            row = room_row(mailbox.room, state, mailbox.head.seq)
+            await projections.save_room(row, mailbox.behaviour.to_bytes(state))
+            mailbox.applied = mailbox.head.seq
+
+
+async def save_snapshot(projections: Projections, mailbox: Mailbox) -> None:
+    """Write the state, so that a reload reads a short tail only."""
+    applied = mailbox.head.seq
+    state = mailbox.behaviour.to_bytes(mailbox.state)
+    await projections.save_state(mailbox.room, Snapshot(applied, state))
+    mailbox.applied = max(mailbox.applied, applied)
+
+
+def room_row(room: str, state: RoomState, applied: int) -> RoomRow:
+    """A room's row."""
+    return RoomRow(
+        room=room,
+        name=state.name,
+        kind=state.kind,
+        status=state.status,
+        members={user: str(role) for user, role in state.members.items()},
+        open_to=tuple(sorted(state.open_to)),
+        incident=state.incident.model_dump() if state.incident else None,
+        created_ms=state.created_ms,
+        created_by=state.created_by,
+        applied=applied,
+    )
+
+
+async def _project_tenant_event(
+    projections: Projections, state: TenantState, event: EventType
+) -> None:
+    match event:
+        case UserCreated():
+            user = state.users[event.user]
+            await projections.save_user(
+                UserRow(
+                    user=event.user,
+                    username=user.username,
+                    email=user.email,
+                    display_name=user.display_name,
+                    role=user.role,
+                    disabled=user.disabled,
+                    password_hash=user.password_hash,
+                )
+            )
+        case SessionOpened():
+            await projections.save_session(
+                SessionRow(event.session, event.user, event.expires_ms, ended=False)
+            )
+        case SessionRefreshed():
+            await projections.extend_session(event.session, event.expires_ms)
+        case SessionEnded():
+            await projections.end_session(event.session)
+        case _:
+            return

@@ -1,0 +1,27 @@
+"""What every part of the runtime is given; built once, by the composition root."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from actors.runtime.jetstream import Bus
+from actors.runtime.metrics import ActorMetrics
+from store.driver import MongoConnection
+from store.keys import KeyRing
+
+
+def _pass(_: str) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """`process` names this process among all; `now_ms` is the wall clock in Unix milliseconds;
+    `reach` is told of every point at which a crash makes a difference."""
+
+    bus: Bus
+    connection: MongoConnection
+    keys: KeyRing
+    metrics: ActorMetrics
+    process: str
+    now_ms: Callable[[], int]
+    reach: Callable[[str], None] = _pass

@@ -1,0 +1,254 @@
+"""The commit of one tenant: one at a time; what arrives meanwhile is the next one.
+
+decide -> seal -> insert contents -> insert records -> project -> publish -> answer
+"""
+
+import asyncio
+import time
+from collections import deque
+from typing import Final
+
+import structlog
+from pymongo.errors import PyMongoError
+
+from actors.protocol.limits import COMMIT_RECORDS_MAX
+from actors.runtime.announce import Announcer
+from actors.runtime.deadletter import bury_command, bury_message
+from actors.runtime.lane import Inbound, Lane
+from actors.runtime.mailboxes import Mailboxes, RoomUnreadable
+from actors.runtime.plan import Item, Plan
+from actors.runtime.projector import project
+from actors.runtime.recovery import Recovery
+from actors.runtime.services import Services
+from store.chain import Head, Source
+from store.errors import WrongPlace
+from store.log import Cursor, TenantLog
+
+log = structlog.get_logger(__name__)
+
+RETRY_WAIT_MIN_S: Final = 0.02
+RETRY_WAIT_MAX_S: Final = 1.0
+PUT_DOWN_S: Final = 3.0
+"""How long a lane that is no longer ours may wait for the commit that holds some of it."""
+LANE_SAVE_S: Final = 1.0
+"""How often it is noted how far the lanes are seen through."""
+
+
+class TenantWorker:
+    """Commits the commands of one tenant."""
+
+    def __init__(self, services: Services, tenant: str) -> None:
+        self.tenant = tenant
+        self.log = TenantLog(services.connection, services.keys, tenant)
+        self.mailboxes = Mailboxes(services, tenant, self.log)
+        self._services = services
+        self._announcer = Announcer(services.bus, tenant)
+        self._recovery = Recovery(self.log, self.mailboxes, self._announcer)
+        self._waiting: deque[Inbound] = deque()
+        self._wakeup = asyncio.Event()
+        self._committing = asyncio.Lock()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._lanes_saved_at = 0.0
+        self._lanes: set[Lane] = set()
+        self._noted: dict[str, Head] = {}
+        self._graves: deque[tuple[str, str, bytes]] = deque()
+
+    def enqueue(self, message: Inbound) -> None:
+        """Take a message; its lane must be live when its turn comes."""
+        self._waiting.append(message)
+        self._idle.clear()
+        self._wakeup.set()
+
+    def bury(self, lane: Lane, src: int, reason: str, message: tuple[str, bytes]) -> None:
+        """Take a message that can't be read: it becomes a dead letter in its turn."""
+        self._graves.append((reason, *message))
+        self.enqueue(Inbound(lane, src, "", "", [], time.monotonic()))
+
+    async def repair(self, lane: int, seen: Cursor) -> None:
+        """Bring the projections of a lane's rooms up to date after another owner was cut off."""
+        await self.mailboxes.get_all(await self.log.rooms_after(lane, seen.src))
+
+    def oldest_waiting_s(self) -> float:
+        """Age of the oldest message that waits, in seconds."""
+        return time.monotonic() - self._waiting[0].arrived if self._waiting else 0.0
+
+    async def run(self) -> None:
+        """Commit for ever."""
+        while True:
+            await self._wakeup.wait()
+            self._wakeup.clear()
+            while self._waiting:
+                taken = self._take()
+                started = time.monotonic()
+                async with self._committing:
+                    count = await self._commit(taken)
+                    await self._bury_messages()
+                    await self._see_through(taken)
+                if count:
+                    self._services.metrics.commit_seconds.observe(time.monotonic() - started)
+                    self._services.metrics.commit_records.observe(count)
+            self._idle.set()
+
+    async def drained(self) -> None:
+        """Wait until everything taken is committed."""
+        await self._idle.wait()
+
+    async def drop_lane(self, lane: Lane) -> None:
+        """Forget what a lane brought, and wait for the commit that may hold some of it."""
+        lane.live = False
+        self._waiting = deque(message for message in self._waiting if message.lane is not lane)
+        try:
+            async with asyncio.timeout(PUT_DOWN_S), self._committing:
+                await self._save_lanes()
+                await self.mailboxes.passivate(lane=lane.number)
+        except (TimeoutError, PyMongoError) as error:
+            log.warning("lane.not_put_down", tenant=self.tenant, error=repr(error))
+            self.mailboxes.forget_lane(lane.number)
+        self._lanes.discard(lane)
+
+    def _take(self) -> list[Inbound]:
+        taken: list[Inbound] = []
+        size = 0
+        while self._waiting and (not taken or size < COMMIT_RECORDS_MAX):
+            message = self._waiting.popleft()
+            if message.lane.live:
+                taken.append(message)
+                size += len(message.commands)
+        return taken
+
+    async def _commit(self, taken: list[Inbound]) -> int:
+        items = [item for message in taken for item in _items(message)]
+        lanes = {(message.lane.number, message.lane.epoch): message.lane for message in taken}
+        committed, wait_s = 0, RETRY_WAIT_MIN_S
+        unsettled = False
+        while items:
+            try:
+                if unsettled:
+                    items = await self._recovery.settle(items)
+                    unsettled = False
+                plan = await self._plan(items, lanes)
+                await self._write(plan)
+                committed += len(plan.records)
+                break
+            except (WrongPlace, PyMongoError) as error:
+                unsettled = True
+                self._count_failure(error)
+                self.mailboxes.forget({item.room for item in items})
+                items = [item for item in items if lanes[_lane_key(item)].live]
+                await asyncio.sleep(wait_s)
+                wait_s = min(RETRY_WAIT_MAX_S, wait_s * 2)
+        return committed
+
+    def _count_failure(self, error: Exception) -> None:
+        metrics = self._services.metrics
+        if isinstance(error, WrongPlace):
+            metrics.conflicts.inc()
+        else:
+            metrics.retries.inc()
+            log.warning("commit.unknown_outcome", tenant=self.tenant, error=repr(error))
+
+    async def _plan(self, items: list[Item], lanes: dict[tuple[int, int], Lane]) -> Plan:
+        rooms = dict.fromkeys(item.room for item in items)
+        mailboxes = await self.mailboxes.get_all(rooms)
+        now_ms = self._services.now_ms()
+        plan = Plan(self.tenant)
+        for item in items:
+            mailbox = mailboxes[item.room]
+            if isinstance(mailbox, RoomUnreadable):
+                plan.add_unavailable(item, str(mailbox))
+            elif mailbox.epoch > item.epoch:
+                # Somebody who owns this lane after us has written: we no longer do.
+                lanes[_lane_key(item)].on_fenced(mailbox.epoch)
+            else:
+                mailbox.epoch, mailbox.lane = item.epoch, item.source.lane
+                plan.add(item, mailbox, now_ms)
+        self._services.reach("planned")
+        return plan
+
+    async def _write(self, plan: Plan) -> None:
+        services = self._services
+        if plan.records:
+            await self.log.append(plan.records, plan.contents(), services.reach)
+            services.metrics.records.inc(len(plan.records))
+            services.reach("records_written")
+            await self._project(plan)
+            services.reach("projected")
+        for unreadable in plan.unreadable:
+            services.metrics.dead_letters.labels("room").inc()
+            await bury_command(self.mailboxes.projections, unreadable)
+        await self._announcer.announce(plan)
+        for replies in plan.replies.values():
+            for reply in replies:
+                if reply.code is not None:
+                    services.metrics.refused.labels(reply.code).inc()
+        services.reach("published")
+        await self.mailboxes.save_long_tails(plan.rooms)
+
+    async def _project(self, plan: Plan) -> None:
+        for mailbox, events in plan.changed():
+            await project(self.mailboxes.projections, mailbox, events)
+
+    async def _bury_messages(self) -> None:
+        while self._graves:
+            reason, subject, body = self._graves[0]
+            try:
+                await bury_message(self.mailboxes.projections, reason, subject, body)
+            except PyMongoError as error:
+                log.warning("dead_letter.not_kept", tenant=self.tenant, error=repr(error))
+                await asyncio.sleep(RETRY_WAIT_MAX_S)
+                continue
+            self._graves.popleft()
+            self._services.metrics.dead_letters.labels("room").inc()
+            log.warning("dead_letter", tenant=self.tenant, subject=subject, reason=reason)
+
+    async def _see_through(self, taken: list[Inbound]) -> None:
+        for message in taken:
+            lane = message.lane
+            self._lanes.add(lane)
+            lane.seen = Cursor(message.src, len(message.commands))
+            if lane.live and lane.reader is not None:
+                await lane.reader.consumed(1)
+        if time.monotonic() - self._lanes_saved_at > LANE_SAVE_S:
+            await self._save_lanes()
+
+    async def _save_lanes(self) -> None:
+        self._lanes_saved_at = time.monotonic()
+        try:
+            for lane in self._lanes:
+                await self.mailboxes.projections.save_lane(lane.number, lane.seen)
+        except PyMongoError as error:
+            log.warning("lanes.not_saved", tenant=self.tenant, error=repr(error))
+
+    async def announce_heads(self, active_for_s: float) -> None:
+        """Say where the heads of active rooms are, so that a lost last event is noticed, and note
+        them, so that a chain that is cut later is noticed too."""
+        if not self._idle.is_set():
+            return
+        active = self.mailboxes.active_since(time.monotonic() - active_for_s)
+        heads = {mailbox.room: mailbox.head for mailbox in active if mailbox.head.seq}
+        for room, head in heads.items():
+            await self._announcer.announce_head(room, head.seq)
+        moved = {room: head for room, head in heads.items() if self._noted.get(room) != head}
+        await self.mailboxes.projections.save_heads(moved)
+        self._noted = heads
+
+
+def _lane_key(item: Item) -> tuple[int, int]:
+    return item.source.lane, item.epoch
+
+
+def _items(message: Inbound) -> list[Item]:
+    lane = message.lane
+    first = lane.cursor.index + 1 if message.src == lane.cursor.src else 0
+    return [
+        Item(
+            room=message.room,
+            source=Source(lane.number, message.src, position),
+            epoch=lane.epoch,
+            reply_to=message.reply_to,
+            raw=raw,
+        )
+        for position, raw in enumerate(message.commands)
+        if position >= first
+    ]

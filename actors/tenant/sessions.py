@@ -1,0 +1,69 @@
+"""Sign-ins. A refresh token is good once; one that comes again was stolen, and ends the session."""
+
+from dataclasses import replace
+
+from actors.protocol.commands import EndSession, OpenSession, RefreshSession
+from actors.protocol.errors import ErrorCode, Rejection
+from actors.protocol.events import SessionEnded, SessionOpened, SessionRefreshed
+from actors.tenant.state import Session, TenantState
+
+REUSED = "a refresh token was used twice"
+
+
+def open_session(state: TenantState, command: OpenSession) -> SessionOpened | Rejection:
+    """Record a sign-in whose password the gateway has checked."""
+    user = state.users.get(command.user)
+    if user is None or user.disabled:
+        return Rejection(ErrorCode.LOGIN_FAILED, "unknown user or wrong password")
+    return SessionOpened(
+        session=command.session,
+        user=command.user,
+        refresh=command.refresh,
+        expires_ms=command.expires_ms,
+        address=command.address,
+    )
+
+
+def refresh(
+    state: TenantState, command: RefreshSession, now_ms: int
+) -> SessionRefreshed | SessionEnded | Rejection:
+    """Exchange a refresh token (RFC 9700, section 4.14.2: rotation with reuse detection)."""
+    session = state.sessions.get(command.session)
+    if session is None or session.expires_ms <= now_ms:
+        return Rejection(ErrorCode.SESSION_ENDED, "the session has ended; sign in again")
+    user = state.users.get(session.user)
+    if user is None or user.disabled:
+        return SessionEnded(session=command.session, reason="the user is disabled")
+    if command.presented != session.refresh:
+        return SessionEnded(session=command.session, reason=REUSED)
+    return SessionRefreshed(
+        session=command.session, refresh=command.refresh, expires_ms=command.expires_ms
+    )
+
+
+def end(state: TenantState, command: EndSession) -> SessionEnded | Rejection:
+    """Sign out."""
+    session = state.sessions.get(command.session)
+    if session is None or session.user != command.actor:
+        return Rejection(ErrorCode.SESSION_ENDED, "the session has ended already")
+    return SessionEnded(session=command.session, reason="signed out")
+
+
+def opened(state: TenantState, event: SessionOpened, at_ms: int) -> TenantState:
+    """The tenant with a session more, and without those that have expired."""
+    living = {name: item for name, item in state.sessions.items() if item.expires_ms > at_ms}
+    living[event.session] = Session(event.user, event.refresh, event.expires_ms)
+    return replace(state, sessions=living)
+
+
+def refreshed(state: TenantState, event: SessionRefreshed) -> TenantState:
+    """The session under its next refresh token."""
+    session = state.sessions[event.session]
+    renewed = replace(session, refresh=event.refresh, expires_ms=event.expires_ms)
+    return replace(state, sessions={**state.sessions, event.session: renewed})
+
+
+def ended(state: TenantState, event: SessionEnded) -> TenantState:
+    """The tenant without the session."""
+    sessions = {name: item for name, item in state.sessions.items() if name != event.session}
+    return replace(state, sessions=sessions)

@@ -1,0 +1,218 @@
+"""Signing in and out: passwords to sessions, sessions to tokens.
+
+A session is a fact in the tenant's chain; the gateway checks the password, has the tenant's actor record
+the session, and signs tokens for it.
+"""
+
+import hashlib
+import os
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from actors.client import ActorClient
+from actors.protocol.commands import EndSession, OpenSession, RefreshSession
+from actors.protocol.errors import ErrorCode, Refusal
+from actors.protocol.ids import TENANT_ROOM, is_tenant_id, is_token, time_ordered_id
+from actors.protocol.roles import Role
+from gateway.limits import ACCESS_TTL_S, PASSWORD_CHARS_MAX, REFRESH_TTL_S
+from gateway.passwords import PasswordCheck
+from gateway.tokens import Principal, Tokens, new_principal
+from store.reader import Reader, TenantReader
+from store.rows import UserRow
+
+_SECRET_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What a client gets; `expires_in` is the life of the access token in seconds."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class _RefreshToken:
+    """A refresh token taken apart."""
+
+    tenant: str
+    session: str
+    secret: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.tenant}.{self.session}.{self.secret}"
+
+    @property
+    def digest(self) -> str:
+        """What is stored of it. The secret is random, so a plain hash is enough."""
+        return hashlib.sha256(self.secret.encode()).hexdigest()
+
+
+class SignIn:
+    """Login, refresh, logout."""
+
+    def __init__(self, reader: Reader, actors: ActorClient, tokens: Tokens) -> None:
+        self._reader = reader
+        self._actors = actors
+        self._tokens = tokens
+        self._passwords = PasswordCheck()
+
+    async def login(self, name: str, password: str, address: str) -> SignedIn:
+        """Open a session for whoever has this name and password.
+
+        Args:
+            name: a username, an e-mail, or username@tenant.
+            password: as typed.
+            address: where the request came from, for the record.
+
+        Raises:
+            Refusal: `LOGIN_FAILED`, the same for an unknown name and a wrong password.
+            OutcomeUnknown: no receipt in time.
+        """
+        tenant, user = await self._authenticated(name, password)
+        session = time_ordered_id("ses", _now_ms(), os.urandom(10))
+        refresh = _RefreshToken(tenant, session, secrets.token_urlsafe(_SECRET_BYTES))
+        role = Role(user.role)
+        await self._actors.send(
+            tenant,
+            TENANT_ROOM,
+            OpenSession(
+                client_id=session,
+                actor=user.user,
+                role=role,
+                session=session,
+                user=user.user,
+                refresh=refresh.digest,
+                expires_ms=_now_ms() + REFRESH_TTL_S * 1000,
+                address=address,
+            ),
+        )
+        return self._signed_in(new_principal(tenant, user.user, role, session), refresh)
+
+    async def refresh(self, text: str) -> SignedIn:
+        """Exchange a refresh token for the next pair; the old one is then good for nothing.
+
+        Raises:
+            Refusal: `SESSION_ENDED`, or `REFRESH_REUSED`, which has ended the session.
+            OutcomeUnknown: no receipt in time; the token may be used up.
+        """
+        presented = _read_refresh_token(text)
+        tenant = await self._reader.tenant(presented.tenant)
+        row = await tenant.session(presented.session) if tenant else None
+        user = await tenant.user(row.user) if tenant and row else None
+        if user is None or user.disabled:
+            raise _session_ended()
+        role = Role(user.role)
+        following = _RefreshToken(
+            presented.tenant, presented.session, secrets.token_urlsafe(_SECRET_BYTES)
+        )
+        await self._actors.send(
+            presented.tenant,
+            TENANT_ROOM,
+            RefreshSession(
+                client_id=secrets.token_urlsafe(16),
+                actor=user.user,
+                role=role,
+                session=presented.session,
+                presented=presented.digest,
+                refresh=following.digest,
+                expires_ms=_now_ms() + REFRESH_TTL_S * 1000,
+            ),
+        )
+        principal = new_principal(presented.tenant, user.user, role, presented.session)
+        return self._signed_in(principal, following)
+
+    async def logout(self, principal: Principal) -> None:
+        """End the session of `principal`; a session that has ended is fine too.
+
+        Raises:
+            OutcomeUnknown: no receipt in time.
+        """
+        command = EndSession(
+            client_id=secrets.token_urlsafe(16),
+            actor=principal.user,
+            role=principal.role,
+            session=principal.session,
+        )
+        try:
+            await self._actors.send(principal.tenant, TENANT_ROOM, command)
+        except Refusal as refusal:
+            if refusal.code is not ErrorCode.SESSION_ENDED:
+                raise
+
+    def close(self) -> None:
+        """Stop what runs in the background."""
+        self._passwords.close()
+
+    async def _authenticated(self, name: str, password: str) -> tuple[str, UserRow]:
+        known: list[tuple[str, UserRow]] = []
+        for candidate in await self._reader.logins(name):
+            tenant = await self._reader.tenant(candidate.tenant)
+            user = await tenant.user(candidate.user) if tenant else None
+            if user is not None and not user.disabled:
+                known.append((candidate.tenant, user))
+        if len(password) > PASSWORD_CHARS_MAX:
+            raise _login_failed()
+        matching = [
+            (tenant, user)
+            for tenant, user in known
+            if await self._passwords.matches(user.password_hash, password)
+        ]
+        if not known:
+            await self._passwords.matches(None, password)
+        if len(matching) > 1:
+            raise Refusal(
+                ErrorCode.LOGIN_FAILED, "this name is known in several tenants: use name@tenant"
+            )
+        if not matching:
+            raise _login_failed()
+        return matching[0]
+
+    def _signed_in(self, principal: Principal, refresh: _RefreshToken) -> SignedIn:
+        return SignedIn(self._tokens.access_token(principal), str(refresh), ACCESS_TTL_S)
+
+
+class SessionCheck:
+    """Whether what a token says still holds."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def tenant_of(self, principal: Principal) -> TenantReader:
+        """The reader of the principal's tenant.
+
+        Raises:
+            Refusal: `UNAUTHENTICATED`: the tenant is gone or the session has ended.
+        """
+        tenant = await self._reader.tenant(principal.tenant)
+        if tenant is None:
+            raise Refusal(ErrorCode.UNAUTHENTICATED, "sign in again")
+        row = await tenant.session(principal.session)
+        # A session that was opened a moment ago may not be in the projection yet; its token is
+        # signed, so only a session that is known to have ended is refused.
+        if row is not None and row.ended:
+            raise Refusal(ErrorCode.UNAUTHENTICATED, "the session has ended; sign in again")
+        return tenant
+
+
+def _read_refresh_token(text: str) -> _RefreshToken:
+    tenant, _, rest = text.partition(".")
+    session, _, secret = rest.partition(".")
+    if not (is_tenant_id(tenant) and is_token(session) and is_token(secret)):
+        raise _session_ended()
+    return _RefreshToken(tenant, session, secret)
+
+
+def _login_failed() -> Refusal:
+    return Refusal(ErrorCode.LOGIN_FAILED, "unknown user or wrong password")
+
+
+def _session_ended() -> Refusal:
+    return Refusal(ErrorCode.SESSION_ENDED, "the session has ended; sign in again")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

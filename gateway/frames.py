@@ -1,0 +1,178 @@
+"""The frames of the WebSocket: what clients send, as models, and what they get, as bytes.
+
+A client's frame that does not fit its model is a broken client; whether a frame that fits may be
+obeyed is decided elsewhere.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Annotated, Any, Final, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+from actors.protocol.envelope import Entry, entry_id
+from actors.protocol.errors import ErrorCode
+from actors.protocol.events import MESSAGE
+from actors.protocol.ids import ClientId, RoomId
+from gateway import strict_json
+from gateway.limits import TOKEN_CHARS_MAX
+from gateway.strict_json import StrictJsonError
+
+SEQ_MAX: Final = 2**53 - 1
+"""The greatest integer that every JSON reader keeps exact (RFC 7493, section 2.2)."""
+
+Seq = Annotated[int, Field(ge=1, le=SEQ_MAX)]
+After = Annotated[int, Field(ge=0, le=SEQ_MAX)]
+
+
+class ClientFrame(BaseModel):
+    """What every frame of a client has in common: nothing more than it says, no type bent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Hello(ClientFrame):
+    """Who is there; sent again, it prolongs the session."""
+
+    type: Literal["hello"]
+    token: Annotated[str, StringConstraints(max_length=TOKEN_CHARS_MAX)] = Field(repr=False)
+
+
+class Subscribe(ClientFrame):
+    """Follow a room: everything after `after`, or only what comes from now on."""
+
+    type: Literal["subscribe"]
+    room: RoomId
+    after: After | None = None
+
+
+class Unsubscribe(ClientFrame):
+    """Follow a room no longer."""
+
+    type: Literal["unsubscribe"]
+    room: RoomId
+
+
+class PostFrame(ClientFrame):
+    """Say something; `thread` is the seq of the entry that is answered."""
+
+    type: Literal["post"]
+    room: RoomId
+    client_id: ClientId
+    kind: Literal["message"] = "message"
+    body: str
+    thread: Seq | None = None
+
+
+class Ping(ClientFrame):
+    """Ask for an echo of `n`."""
+
+    type: Literal["ping"]
+    n: int | Annotated[str, StringConstraints(max_length=64)] | None = None
+
+
+AnyFrame = Annotated[
+    Hello | Subscribe | Unsubscribe | PostFrame | Ping, Field(discriminator="type")
+]
+_FRAME: Final[TypeAdapter[AnyFrame]] = TypeAdapter(AnyFrame)
+
+
+class BadFrame(Exception):
+    """A frame that no client in order would send; `detail` repeats none of its values."""
+
+    def __init__(self, code: ErrorCode, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+def read_frame(data: bytes) -> AnyFrame:
+    """The frame in `data`.
+
+    Raises:
+        BadFrame: it is not strict JSON, or fits no model.
+    """
+    try:
+        return _FRAME.validate_python(strict_json.parse_object(data))
+    except StrictJsonError as error:
+        raise BadFrame(error.code, error.detail) from None
+    except ValidationError as error:
+        raise BadFrame(ErrorCode.BAD_FRAME, _first_fault(error)) from None
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] == "union_tag_invalid":
+        return "type: not one that a client may send"
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else first["msg"]
+
+
+def encode_text_frame(payload: bytes) -> bytes:
+    """A whole, unmasked text frame, as a server sends it (RFC 6455, section 5.2)."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload
+    if size < 0x10000:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+
+@lru_cache(maxsize=64)
+def _second(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def rfc3339(unix_ms: int) -> str:
+    """Unix milliseconds as RFC 3339 in UTC with milliseconds."""
+    return f"{_second(unix_ms // 1000)}.{unix_ms % 1000:03d}Z"
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedEntry:
+    """An entry as JSON, made once for all sockets.
+
+    `own_at` is where the sender's copy has its `client_id`, which nobody else is shown.
+    """
+
+    seq: int
+    actor: str
+    client_id: str
+    payload: bytes
+    own_at: int
+
+    def own_payload(self) -> bytes:
+        """The sender's copy."""
+        mark = b',"client_id":' + orjson.dumps(self.client_id)
+        return self.payload[: self.own_at] + mark + self.payload[self.own_at :]
+
+    def payload_for(self, user: str) -> bytes:
+        """The copy that `user` may see."""
+        return self.own_payload() if user == self.actor else self.payload
+
+
+def encode_entry(entry: Entry) -> EncodedEntry:
+    """An entry for the wire; keys in the order of the contract."""
+    fields: dict[str, Any] = {
+        "type": "entry",
+        "room": entry.room,
+        "seq": entry.seq,
+        "id": entry_id(entry.room, entry.seq),
+        "kind": entry.kind,
+        "actor": entry.actor,
+        "at": rfc3339(entry.at_ms),
+        "body": entry.body,
+    }
+    if entry.target is not None:
+        fields["thread" if entry.kind == MESSAGE else "target"] = entry.target
+    head = orjson.dumps(fields)[:-1]
+    tail = b',"prev":"%b","hash":"%b"}' % (entry.prev.encode(), entry.hash.encode())
+    return EncodedEntry(entry.seq, entry.actor, entry.client_id, head + tail, len(head))
+
+
+def encode_frame(type_: str, **fields: Any) -> bytes:
+    """Any other frame of the server; fields that are None are left out."""
+    present = {name: value for name, value in fields.items() if value is not None}
+    return encode_text_frame(orjson.dumps({"type": type_, **present}))

@@ -1,0 +1,69 @@
+"""The gateway's own limits, each with its unit in its name. What both ends of the bus must know is in
+`actors.protocol.limits`."""
+
+from typing import Final
+
+# Inbound, one socket --------------------------------------------------------------------------
+HELLO_TIMEOUT_S: Final = 5.0
+"""Wait for a first frame that authenticates."""
+FRAMES_PER_SECOND_MAX: Final = 2_000
+"""Frames one socket may send in a second; flow control holds honest clients far below it."""
+INFLIGHT_POSTS_MAX: Final = 256
+"""Posts of one socket without their receipt; above it the socket is not read."""
+INFLIGHT_POSTS_RESUME: Final = INFLIGHT_POSTS_MAX // 2
+"""Where reading goes on, so that it is not switched on and off for every post."""
+SUBSCRIPTIONS_MAX: Final = 500
+"""Rooms one socket may follow."""
+TOKEN_CHARS_MAX: Final = 4_096
+"""Characters of an access token or a ticket; a longer one is refused unread."""
+
+# Outbound, one socket -------------------------------------------------------------------------
+OUTBOUND_BYTES_MAX: Final = 2 * 1024 * 1024
+"""Bytes that wait for a peer to read; beyond it the socket is too slow and is closed."""
+OUTBOUND_HIGH_BYTES: Final = 256 * 1024
+"""Bytes that wait above which a replay stops writing."""
+OUTBOUND_LOW_BYTES: Final = 64 * 1024
+"""Bytes that wait below which a replay goes on."""
+CLOSE_GRACE_S: Final = 5.0
+"""Wait for a peer to take the close frame before the connection is cut."""
+
+# Replay and delivery --------------------------------------------------------------------------
+REPLAY_PAGE_ENTRIES: Final = 256
+"""Entries read from the store at a time."""
+REPLAY_READS_AT_ONCE: Final = 16
+"""Pages that one gateway reads at the same moment, so that a reconnect storm leaves air for others."""
+TAIL_BYTES_MAX: Final = 512 * 1024
+"""Frames a feed keeps for those who are still replaying; older ones are read from the store."""
+FILL_PENDING_ENTRIES_MAX: Final = 4_096
+"""Entries that wait while a hole is filled; beyond it they are read from the store."""
+FILL_RETRY_S: Final = 0.25
+"""Pause before a hole that could not be filled is tried again."""
+MEMBERSHIP_TAIL_ENTRIES: Final = 1_024
+"""Newest entries searched for changes of membership that the room's row does not show yet."""
+SWEEP_S: Final = 5.0
+"""How often posts without a receipt are looked for."""
+
+# REST -----------------------------------------------------------------------------------------
+PAGE_ITEMS_DEFAULT: Final = 50
+PAGE_ITEMS_MAX: Final = 200
+"""Items of one page of a list."""
+CREATE_MEMBERS_MAX: Final = 100
+"""Members that a new room may be given at once."""
+READY_CHECK_S: Final = 2.0
+"""Wait for one part's sign of life before it counts as failing."""
+
+# Signing in -----------------------------------------------------------------------------------
+ACCESS_TTL_S: Final = 10 * 60
+"""Life of an access token (RFC 9700: short)."""
+REFRESH_TTL_S: Final = 14 * 24 * 3600
+"""Life of a refresh token that is not used."""
+TICKET_TTL_S: Final = 30
+"""Life of a WebSocket ticket."""
+CLOCK_SKEW_S: Final = 5
+"""How far the clocks of two gateways may differ."""
+PASSWORD_CHARS_MAX: Final = 1_024
+"""Characters of a password; hashing reads all of them."""
+PASSWORD_THREADS: Final = 2
+"""Password checks at once; each takes a core and its memory for tens of milliseconds."""
+PASSWORD_WAITING_MAX: Final = 64
+"""Password checks that may wait; more are told to come back."""

@@ -1,0 +1,176 @@
+"""Signed tokens: access tokens (RFC 9068) and WebSocket tickets.
+
+Ed25519 only. What a token says about its own verification is not believed: the algorithm is fixed, the
+key is looked up by `kid` in what this deployment knows, and the type must be the one that is asked
+for (RFC 8725, sections 3.1 and 3.11).
+"""
+
+import base64
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NoReturn
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
+from jwt.exceptions import InvalidTokenError
+
+from actors.protocol.errors import ErrorCode, Refusal
+from actors.protocol.ids import is_tenant_id, is_token
+from actors.protocol.roles import Role
+from gateway.limits import ACCESS_TTL_S, CLOCK_SKEW_S, TICKET_TTL_S, TOKEN_CHARS_MAX
+
+AUDIENCE: Final = "wardroom"
+TICKET_AUDIENCE: Final = "wardroom-ws"
+ACCESS_TYPE: Final = "at+jwt"
+TICKET_TYPE: Final = "ws-ticket+jwt"
+_ALGORITHM: Final = "EdDSA"
+_REQUIRED: Final = ["iss", "aud", "sub", "iat", "nbf", "exp", "jti"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKeys:
+    """The key that signs here, and every key whose signature is believed, by key id."""
+
+    issuer: str
+    kid: str
+    private_key: Ed25519PrivateKey = field(repr=False)
+    public_keys: Mapping[str, Ed25519PublicKey]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is asking. `expires` is Unix seconds, after which the claim must be renewed."""
+
+    tenant: str
+    user: str
+    role: Role
+    session: str
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a WebSocket ticket stands for; `id` may be used once."""
+
+    id: str
+    principal: Principal
+
+
+class Tokens:
+    """Makes and reads the tokens of one deployment."""
+
+    def __init__(self, keys: TokenKeys) -> None:
+        self._keys = keys
+
+    def access_token(self, principal: Principal) -> str:
+        """An access token for `principal`, good until its `expires`."""
+        return self._sign(principal, ACCESS_TYPE, AUDIENCE, principal.expires, {})
+
+    def ticket(self, principal: Principal) -> str:
+        """A ticket that opens one socket within `TICKET_TTL_S`."""
+        until = int(time.time()) + TICKET_TTL_S
+        claims = {"session_exp": principal.expires}
+        return self._sign(principal, TICKET_TYPE, TICKET_AUDIENCE, until, claims)
+
+    def read_access_token(self, token: str) -> Principal:
+        """Who an access token speaks for.
+
+        Raises:
+            Refusal: `UNAUTHENTICATED`; why is not told.
+        """
+        claims = self._read(token, ACCESS_TYPE, AUDIENCE)
+        return _principal(claims, claims["exp"])
+
+    def read_ticket(self, token: str) -> Ticket:
+        """What a ticket stands for; whether it was used before is not known here.
+
+        Raises:
+            Refusal: `UNAUTHENTICATED`.
+        """
+        claims = self._read(token, TICKET_TYPE, TICKET_AUDIENCE)
+        if not is_token(str(claims["jti"])):
+            _refuse()
+        return Ticket(claims["jti"], _principal(claims, claims.get("session_exp")))
+
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """The public keys as a JSON Web Key Set (RFC 8037)."""
+        return {
+            "keys": [
+                {
+                    "kty": "OKP",
+                    "crv": "Ed25519",
+                    "use": "sig",
+                    "alg": _ALGORITHM,
+                    "kid": kid,
+                    "x": base64.urlsafe_b64encode(key.public_bytes_raw()).rstrip(b"=").decode(),
+                }
+                for kid, key in self._keys.public_keys.items()
+            ]
+        }
+
+    def _sign(
+        self, principal: Principal, type_: str, audience: str, expires: int, more: dict[str, Any]
+    ) -> str:
+        now = int(time.time())
+        claims = {
+            "iss": self._keys.issuer,
+            "aud": audience,
+            "sub": principal.user,
+            "iat": now,
+            "nbf": now,
+            "exp": expires,
+            "jti": secrets.token_hex(16),
+            "tenant": principal.tenant,
+            "role": principal.role.value,
+            "sid": principal.session,
+            **more,
+        }
+        headers = {"typ": type_, "kid": self._keys.kid}
+        return jwt.encode(claims, self._keys.private_key, algorithm=_ALGORITHM, headers=headers)
+
+    def _read(self, token: str, type_: str, audience: str) -> dict[str, Any]:
+        if len(token) > TOKEN_CHARS_MAX:
+            _refuse()
+        try:
+            header = jwt.get_unverified_header(token)
+            key = self._keys.public_keys.get(str(header.get("kid")))
+            if key is None or header.get("typ") != type_ or header.get("alg") != _ALGORITHM:
+                _refuse()
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[_ALGORITHM],
+                audience=audience,
+                issuer=self._keys.issuer,
+                leeway=CLOCK_SKEW_S,
+                options={"require": _REQUIRED},
+            )
+        except (InvalidTokenError, ValueError):
+            _refuse()
+
+
+def new_principal(tenant: str, user: str, role: Role, session: str) -> Principal:
+    """Somebody who has just proved who he is."""
+    return Principal(tenant, user, role, session, int(time.time()) + ACCESS_TTL_S)
+
+
+def _principal(claims: Mapping[str, Any], expires: object) -> Principal:
+    tenant, user, session = claims.get("tenant"), claims["sub"], claims.get("sid")
+    if not (isinstance(tenant, str) and is_tenant_id(tenant)):
+        _refuse()
+    if not (isinstance(user, str) and is_token(user)):
+        _refuse()
+    if not (isinstance(session, str) and is_token(session)):
+        _refuse()
+    if not isinstance(expires, int) or claims.get("role") not in tuple(Role):
+        _refuse()
+    return Principal(tenant, user, Role(claims["role"]), session, expires)
+
+
+def _refuse() -> NoReturn:
+    raise Refusal(ErrorCode.UNAUTHENTICATED, "the token is missing, not valid or too old") from None

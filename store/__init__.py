@@ -1,0 +1,1 @@
+"""MongoDB, the hash chain, keys and sealing: knows bytes and headers, not what a message means."""

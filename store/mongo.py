@@ -1,0 +1,136 @@
+"""Collections, indexes and roles as data, and the names of databases.
+
+What the running system may do is decided here and enforced by mongod: nobody in it may update or
+remove a record.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+PLATFORM_DATABASE: Final = "wardroom"
+TENANT_DATABASE_PREFIX: Final = "wardroom_"
+
+RECORDS: Final = "records"
+CONTENTS: Final = "contents"
+ROOM_KEYS: Final = "room_keys"
+ROOMS: Final = "rooms"
+LANES: Final = "lanes"
+USERS: Final = "users"
+SESSIONS: Final = "sessions"
+EVENTS: Final = "events"
+DEAD_LETTERS: Final = "dead_letters"
+
+TENANTS: Final = "tenants"
+TENANT_KEYS: Final = "tenant_keys"
+TOKEN_KEYS: Final = "token_keys"
+LOGINS: Final = "logins"
+
+
+def tenant_database(tenant: str) -> str:
+    """The name of a tenant's database."""
+    return TENANT_DATABASE_PREFIX + tenant
+
+
+TENANT_INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
+    RECORDS: (
+        IndexModel(
+            [("room", ASCENDING), ("actor", ASCENDING), ("client_id", ASCENDING)],
+            name="command_once",
+            unique=True,
+        ),
+        IndexModel(
+            [("lane", ASCENDING), ("src", DESCENDING), ("index", DESCENDING)],
+            name="source_once",
+            unique=True,
+        ),
+    ),
+    CONTENTS: (),
+    ROOM_KEYS: (),
+    ROOMS: (
+        IndexModel([("members", ASCENDING), ("_id", ASCENDING)], name="rooms_of_member"),
+        IndexModel([("open_to", ASCENDING), ("_id", ASCENDING)], name="rooms_open_to_role"),
+    ),
+    LANES: (),
+    USERS: (IndexModel([("login", ASCENDING)], name="login_once", unique=True),),
+    SESSIONS: (IndexModel([("expires", ASCENDING)], name="expiry", expireAfterSeconds=0),),
+    EVENTS: (),
+    DEAD_LETTERS: (IndexModel([("at", DESCENDING)], name="newest_first"),),
+}
+"""Every collection of a tenant's database. The key of `records` and `contents` is the place in the
+chain, so reading a page needs no further index (each costs about a seventh of a commit)."""
+
+PLATFORM_INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
+    TENANTS: (),
+    TENANT_KEYS: (),
+    TOKEN_KEYS: (),
+    LOGINS: (IndexModel([("login", ASCENDING)], name="by_login"),),
+}
+
+READ: Final = ("find",)
+APPEND: Final = ("find", "insert")
+MAINTAIN: Final = ("find", "insert", "update", "remove")
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A database role: actions on a collection of every tenant, and on platform collections."""
+
+    name: str
+    tenant: dict[str, tuple[str, ...]]
+    platform: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def privileges(self) -> list[dict[str, Any]]:
+        """The privileges in the form of `createRole`.
+
+        An empty database name means the collection of that name in any database, so a new tenant
+        needs no change of roles. The platform's collections have names of their own.
+        """
+        return [
+            {"resource": {"db": "", "collection": name}, "actions": list(actions)}
+            for name, actions in self.tenant.items()
+        ] + [
+            {"resource": {"db": PLATFORM_DATABASE, "collection": name}, "actions": list(actions)}
+            for name, actions in self.platform.items()
+        ]
+
+
+ACTORS_ROLE: Final = Role(
+    "wardroomActors",
+    tenant={
+        RECORDS: APPEND,
+        CONTENTS: APPEND,
+        ROOM_KEYS: APPEND,
+        ROOMS: MAINTAIN,
+        LANES: MAINTAIN,
+        USERS: MAINTAIN,
+        SESSIONS: MAINTAIN,
+        EVENTS: APPEND,
+        DEAD_LETTERS: APPEND,
+    },
+    platform={TENANTS: READ, TENANT_KEYS: READ, LOGINS: MAINTAIN},
+)
+GATEWAY_ROLE: Final = Role(
+    "wardroomGateway",
+    tenant=dict.fromkeys(
+        (RECORDS, CONTENTS, ROOM_KEYS, ROOMS, USERS, SESSIONS, EVENTS, DEAD_LETTERS), READ
+    ),
+    platform={TENANTS: READ, TENANT_KEYS: READ, TOKEN_KEYS: READ, LOGINS: READ},
+)
+AUDITOR_ROLE: Final = Role(
+    "wardroomAuditor",
+    tenant=dict.fromkeys((RECORDS, CONTENTS, ROOM_KEYS, ROOMS, LANES), READ),
+    platform={TENANTS: READ, TENANT_KEYS: READ},
+)
+PROVISIONER_ROLE: Final = Role(
+    "wardroomProvisioner",
+    tenant={
+        **dict.fromkeys(TENANT_INDEXES, ("find", "createCollection", "createIndex", "listIndexes")),
+    },
+    platform=dict.fromkeys(
+        PLATFORM_INDEXES,
+        ("find", "insert", "update", "createCollection", "createIndex", "listIndexes"),
+    ),
+)
+ROLES: Final = (ACTORS_ROLE, GATEWAY_ROLE, AUDITOR_ROLE, PROVISIONER_ROLE)

@@ -1,0 +1,202 @@
+"""Projections: everything but the chain. Each can be made anew from it, carries the seq it has
+applied, and is never overwritten by an older one."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from pymongo import UpdateOne
+from pymongo.errors import DuplicateKeyError
+
+from store.chain import Head
+from store.driver import MongoConnection
+from store.keys import KeyRing
+from store.log import Cursor
+from store.mongo import (
+    DEAD_LETTERS,
+    EVENTS,
+    LANES,
+    LOGINS,
+    PLATFORM_DATABASE,
+    ROOMS,
+    SESSIONS,
+    USERS,
+    tenant_database,
+)
+from store.rows import RoomRow, SessionRow, Snapshot, UserRow
+
+
+def bound_to(what: str, tenant: str, key: str) -> bytes:
+    """What a sealed projection is bound to."""
+    return f"{what}|{tenant}|{key}".encode()
+
+
+class Projections:
+    """The projections of one tenant, for their writer."""
+
+    def __init__(self, connection: MongoConnection, keys: KeyRing, tenant: str) -> None:
+        self._database = connection.database(tenant_database(tenant))
+        self._platform = connection.database(PLATFORM_DATABASE)
+        self._keys = keys
+        self.tenant = tenant
+
+    async def save_room(self, row: RoomRow, state: bytes) -> None:
+        """Write a room's row and its actor's state as of `row.applied`."""
+        sealed = await self._sealed("row", row.room, {"name": row.name, "incident": row.incident})
+        await self._advance(
+            row.room,
+            row.applied,
+            {
+                "kind": row.kind,
+                "status": row.status,
+                "members": list(row.members),
+                "member_roles": row.members,
+                "open_to": list(row.open_to),
+                "created": row.created_ms,
+                "created_by": row.created_by,
+                "sealed": sealed,
+                "state": await self._sealed_state(row.room, row.applied, state),
+            },
+        )
+
+    async def save_state(self, room: str, snapshot: Snapshot) -> None:
+        """Write an actor's state alone."""
+        sealed = await self._sealed_state(room, snapshot.applied, snapshot.state)
+        await self._advance(room, snapshot.applied, {"state": sealed})
+
+    async def _advance(self, room: str, applied: int, fields: dict[str, Any]) -> None:
+        try:
+            await self._database[ROOMS].update_one(
+                {"_id": room, "applied": {"$lt": applied}},
+                {"$set": {**fields, "applied": applied}},
+                upsert=True,
+            )
+        except DuplicateKeyError:
+            # The filter matched nothing because what stands there is as new or newer.
+            return
+
+    async def save_heads(self, heads: dict[str, Head]) -> None:
+        """Note where the heads of rooms are: a chain that later ends before its head was cut."""
+        changes = [
+            UpdateOne({"_id": room, "head": {"$not": {"$gte": head.seq}}}, {"$set": fields})
+            for room, head in heads.items()
+            for fields in ({"head": head.seq, "head_hash": head.hash},)
+        ]
+        if changes:
+            await self._database[ROOMS].bulk_write(changes, ordered=False)
+
+    async def snapshot(self, room: str) -> Snapshot | None:
+        """The last saved state of an actor."""
+        document = await self._database[ROOMS].find_one({"_id": room}, {"applied": 1, "state": 1})
+        if document is None or "state" not in document:
+            return None
+        cipher = await self._keys.tenant_cipher(self.tenant)
+        applied: int = document["applied"]
+        bound = bound_to("state", self.tenant, f"{room}|{applied}")
+        return Snapshot(applied, cipher.open(document["state"], bound))
+
+    async def save_user(self, row: UserRow) -> None:
+        """Write a user and the names it signs in with."""
+        root = self._keys.root
+        sealed = await self._sealed(
+            "user",
+            row.user,
+            {
+                "username": row.username,
+                "email": row.email,
+                "display_name": row.display_name,
+                "password_hash": row.password_hash,
+            },
+        )
+        await self._database[USERS].replace_one(
+            {"_id": row.user},
+            {
+                "_id": row.user,
+                "login": root.login_token(row.username),
+                "role": row.role,
+                "disabled": row.disabled,
+                "sealed": sealed,
+            },
+            upsert=True,
+        )
+        for name in filter(None, (row.username, row.email)):
+            token = root.login_token(name)
+            key = f"{token}/{self.tenant}"
+            await self._platform[LOGINS].replace_one(
+                {"_id": key},
+                {"_id": key, "login": token, "tenant": self.tenant, "user": row.user},
+                upsert=True,
+            )
+
+    async def save_session(self, row: SessionRow) -> None:
+        """Write a sign-in as it now stands."""
+        await self._database[SESSIONS].replace_one(
+            {"_id": row.session},
+            {
+                "_id": row.session,
+                "user": row.user,
+                "expires": datetime.fromtimestamp(row.expires_ms / 1000, UTC),
+                "ended": row.ended,
+            },
+            upsert=True,
+        )
+
+    async def extend_session(self, session: str, expires_ms: int) -> None:
+        """Let a session last longer."""
+        expires = datetime.fromtimestamp(expires_ms / 1000, UTC)
+        await self._database[SESSIONS].update_one({"_id": session}, {"$set": {"expires": expires}})
+
+    async def end_session(self, session: str) -> None:
+        """Mark a session as ended."""
+        await self._database[SESSIONS].update_one({"_id": session}, {"$set": {"ended": True}})
+
+    async def save_event(self, key: str, fields: dict[str, Any]) -> None:
+        """Keep what an external system reported, sealed, once by its key."""
+        sealed = await self._sealed("event", key, fields)
+        await self._insert_once(EVENTS, {"_id": key, "sealed": sealed})
+
+    async def save_dead_letter(self, key: str, reason: str, subject: str, body: bytes) -> None:
+        """Keep a body that could not be read, sealed, once by its key."""
+        cipher = await self._keys.tenant_cipher(self.tenant)
+        await self._insert_once(
+            DEAD_LETTERS,
+            {
+                "_id": key,
+                "at": datetime.now(UTC),
+                "reason": reason,
+                "subject": subject,
+                "sealed": cipher.seal(body, bound_to("dead_letter", self.tenant, key)),
+            },
+        )
+
+    async def _insert_once(self, collection: str, document: dict[str, Any]) -> None:
+        try:
+            await self._database[collection].insert_one(document)
+        except DuplicateKeyError:
+            # The same event came again; what it said is kept already.
+            return
+
+    async def lane(self, lane: int) -> Cursor:
+        """How far a lane was seen through when it was last saved, refused commands included."""
+        document = await self._database[LANES].find_one({"_id": lane})
+        return Cursor(document["src"], document["index"]) if document else Cursor()
+
+    async def save_lane(self, lane: int, cursor: Cursor) -> None:
+        """Remember that a lane is seen through and projected up to here."""
+        try:
+            await self._database[LANES].update_one(
+                {"_id": lane, "src": {"$lte": cursor.src}},
+                {"$set": {"src": cursor.src, "index": cursor.index}},
+                upsert=True,
+            )
+        except DuplicateKeyError:
+            # A later owner has gone further.
+            return
+
+    async def _sealed(self, what: str, key: str, fields: dict[str, Any]) -> bytes:
+        cipher = await self._keys.tenant_cipher(self.tenant)
+        return cipher.seal(orjson.dumps(fields), bound_to(what, self.tenant, key))
+
+    async def _sealed_state(self, room: str, applied: int, state: bytes) -> bytes:
+        cipher = await self._keys.tenant_cipher(self.tenant)
+        return cipher.seal(state, bound_to("state", self.tenant, f"{room}|{applied}"))

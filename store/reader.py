@@ -1,0 +1,349 @@
+"""Reading: history, rooms, users. A reader belongs to one tenant from birth and can't leave it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from store.contents import BLOCK_ITEMS_MAX, BlockIndex, content_range, key_epochs
+from store.driver import Database, Document, MongoConnection
+from store.errors import ContentMismatch, KeyMissing, SealBroken
+from store.keys import KeyRing
+from store.mongo import (
+    CONTENTS,
+    DEAD_LETTERS,
+    LOGINS,
+    PLATFORM_DATABASE,
+    RECORDS,
+    ROOMS,
+    SESSIONS,
+    TENANTS,
+    USERS,
+    tenant_database,
+)
+from store.projections import bound_to
+from store.record import Record, place, record_of
+from store.rows import LoginCandidate, RoomRow, TenantRow, UserRow
+from store.sealing import Cipher
+
+LOGIN_CANDIDATES_MAX: Final = 4
+"""Tenants in which one login name is tried; each costs a password check."""
+TENANTS_FRESH_S: Final = 2.0
+"""How long the list of tenants is believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """A record with its opened content (None: erased)."""
+
+    room: str
+    seq: int
+    kind: str
+    actor: str
+    at_ms: int
+    client_id: str
+    target: int | None
+    prev: bytes
+    hash: bytes
+    content: bytes | None
+
+
+def _stored(record: Record, content: bytes | None) -> StoredEntry:
+    return StoredEntry(
+        room=record.room,
+        seq=record.seq,
+        kind=record.kind,
+        actor=record.actor,
+        at_ms=record.at,
+        client_id=record.client_id,
+        target=record.target,
+        prev=record.prev,
+        hash=record.hash,
+        content=content,
+    )
+
+
+class TenantReader:
+    """One tenant's readings."""
+
+    def __init__(self, connection: MongoConnection, keys: KeyRing, tenant: str) -> None:
+        self.tenant = tenant
+        self._keys = keys
+        self._database: Database = connection.database(tenant_database(tenant))
+
+    async def room(self, room: str) -> RoomRow | None:
+        """A room's row."""
+        document = await self._database[ROOMS].find_one({"_id": room})
+        return await self._room_row(document) if document and "kind" in document else None
+
+    async def rooms_for(self, user: str, role: str, *, after: str, limit: int) -> list[RoomRow]:
+        """Rooms that a user may enter, by id, from the one after `after`."""
+        documents = (
+            await self._database[ROOMS]
+            .find(
+                {
+                    "_id": {"$gt": after},
+                    "kind": {"$exists": True},
+                    "$or": [{"members": user}, {"open_to": role}],
+                }
+            )
+            .sort([("_id", 1)])
+            .limit(limit)
+            .to_list(limit)
+        )
+        return [await self._room_row(document) for document in documents]
+
+    async def _room_row(self, document: Document) -> RoomRow:
+        fields = await self._opened("row", document["_id"], document["sealed"])
+        return RoomRow(
+            room=document["_id"],
+            name=fields["name"],
+            kind=document["kind"],
+            status=document["status"],
+            members=document["member_roles"],
+            open_to=tuple(document["open_to"]),
+            incident=fields["incident"],
+            created_ms=document["created"],
+            created_by=document["created_by"],
+            applied=document["applied"],
+        )
+
+    async def head(self, room: str) -> int:
+        """The last seq of a room; 0 where nothing is."""
+        newest = (
+            await self._database[RECORDS]
+            .find({"_id": {"$gte": f"{room}/", "$lt": f"{room}0"}}, {"seq": 1})
+            .sort([("_id", -1)])
+            .limit(1)
+            .to_list(1)
+        )
+        return int(newest[0]["seq"]) if newest else 0
+
+    async def entries(
+        self,
+        room: str,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+        kind: str | None = None,
+    ) -> list[StoredEntry]:
+        """A page of a room, ascending.
+
+        Args:
+            room: the room.
+            after: only later seqs.
+            before: only earlier seqs; alone (with `after` 0) it means the page that ends there.
+            limit: how many at most.
+            kind: only entries of this kind.
+        """
+        upper = f"{room}0" if before is None else place(room, before)
+        condition: dict[str, Any] = {"_id": {"$gt": place(room, after), "$lt": upper}}
+        if kind is not None:
+            condition["kind"] = kind
+        backwards = before is not None and after == 0
+        documents = (
+            await self._database[RECORDS]
+            .find(condition)
+            .sort([("_id", -1 if backwards else 1)])
+            .limit(limit)
+            .to_list(limit)
+        )
+        if backwards:
+            documents.reverse()
+        return await self._with_contents([record_of(document) for document in documents])
+
+    async def by_client_id(self, room: str, actor: str, client_id: str) -> StoredEntry | None:
+        """The entry that a command made."""
+        document = await self._database[RECORDS].find_one(
+            {"room": room, "actor": actor, "client_id": client_id}
+        )
+        if document is None:
+            return None
+        return (await self._with_contents([record_of(document)]))[0]
+
+    async def headers(self, room: str, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+        """Headers as they are hashed, each with its hash, ascending."""
+        documents = (
+            await self._database[RECORDS]
+            .find({"_id": {"$gt": place(room, after), "$lt": f"{room}0"}})
+            .sort([("_id", 1)])
+            .limit(limit)
+            .to_list(limit)
+        )
+        records = [record_of(document) for document in documents]
+        return [{**record.header(), "hash": record.hash.hex()} for record in records]
+
+    async def _with_contents(self, records: list[Record]) -> list[StoredEntry]:
+        contents = await open_contents(self._database, self._keys, self.tenant, records)
+        return [_stored(record, contents.get(record.seq)) for record in records]
+
+    async def user(self, user: str) -> UserRow | None:
+        """A user's row."""
+        document = await self._database[USERS].find_one({"_id": user})
+        return await self._user_row(document) if document else None
+
+    async def users(self, *, after: str, limit: int) -> list[UserRow]:
+        """Users by id, from the one after `after`."""
+        documents = (
+            await self._database[USERS]
+            .find({"_id": {"$gt": after}})
+            .sort([("_id", 1)])
+            .limit(limit)
+            .to_list(limit)
+        )
+        return [await self._user_row(document) for document in documents]
+
+    async def _user_row(self, document: Document) -> UserRow:
+        fields = await self._opened("user", document["_id"], document["sealed"])
+        return UserRow(
+            user=document["_id"],
+            username=fields["username"],
+            email=fields["email"],
+            display_name=fields["display_name"],
+            role=document["role"],
+            disabled=document["disabled"],
+            password_hash=fields["password_hash"],
+        )
+
+    async def session_active(self, session: str) -> bool:
+        """Whether a sign-in has not ended."""
+        document = await self._database[SESSIONS].find_one({"_id": session})
+        return document is not None and not document["ended"]
+
+    async def dead_letters(self, limit: int) -> list[Mapping[str, Any]]:
+        """The newest bodies that could not be read: reason, subject, time and body."""
+        cipher = await self._keys.tenant_cipher(self.tenant)
+        documents = (
+            await self._database[DEAD_LETTERS]
+            .find({})
+            .sort([("at", -1)])
+            .limit(limit)
+            .to_list(limit)
+        )
+        return [
+            {
+                "id": document["_id"],
+                "at": document["at"],
+                "reason": document["reason"],
+                "subject": document["subject"],
+                "body": cipher.open(
+                    document["sealed"], bound_to("dead_letter", self.tenant, document["_id"])
+                ),
+            }
+            for document in documents
+        ]
+
+    async def _opened(self, what: str, key: str, sealed: bytes) -> dict[str, Any]:
+        cipher = await self._keys.tenant_cipher(self.tenant)
+        fields: dict[str, Any] = orjson.loads(cipher.open(sealed, bound_to(what, self.tenant, key)))
+        return fields
+
+
+async def open_contents(
+    database: Database, keys: KeyRing, tenant: str, records: list[Record]
+) -> dict[int, bytes]:
+    """The contents of records of one room, by seq; what is erased, missing or broken is left out."""
+    if not records:
+        return {}
+    room, first, last = records[0].room, records[0].seq, records[-1].seq
+    contents = database[CONTENTS]
+    documents = await contents.find(content_range(room, first, last)).to_list(None)
+    index = await _block_index(keys, tenant, room, documents)
+    opened = _open_all(index, records)
+    if first not in opened and first > 1:
+        # The first entries may stand in a document that starts earlier.
+        earlier = content_range(room, max(1, first - BLOCK_ITEMS_MAX + 1), first - 1)
+        documents = await contents.find(earlier).to_list(None)
+        index = await _block_index(keys, tenant, room, documents)
+        opened |= _open_all(index, [record for record in records if record.seq not in opened])
+    return opened
+
+
+def _open_all(index: BlockIndex, records: list[Record]) -> dict[int, bytes]:
+    opened: dict[int, bytes] = {}
+    for record in records:
+        try:
+            content = index.open(record)
+        except (SealBroken, ContentMismatch):
+            # A reader shows what is whole; naming what is broken is the verifier's work.
+            continue
+        if content is not None:
+            opened[record.seq] = content
+    return opened
+
+
+async def _block_index(
+    keys: KeyRing, tenant: str, room: str, documents: list[Document]
+) -> BlockIndex:
+    ciphers: dict[int, Cipher] = {}
+    for epoch in key_epochs(documents):
+        try:
+            ciphers[epoch] = (await keys.room_key(tenant, room, epoch)).cipher
+        except KeyMissing:
+            continue
+    return BlockIndex(documents, ciphers)
+
+
+class Reader:
+    """The platform's readings, and the door to the tenants'."""
+
+    def __init__(self, connection: MongoConnection, keys: KeyRing) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._platform = connection.database(PLATFORM_DATABASE)
+        self._tenants: dict[str, TenantRow] = {}
+        self._tenants_read = float("-inf")
+
+    async def tenants(self) -> list[TenantRow]:
+        """Every tenant."""
+        documents = await self._platform[TENANTS].find({}).to_list(None)
+        rows = [
+            TenantRow(
+                id=document["_id"],
+                name=document["name"],
+                lanes=document["lanes"],
+                generation=document["generation"],
+                ingest_severity_min=document.get("ingest_severity_min", 4),
+            )
+            for document in documents
+        ]
+        self._tenants = {row.id: row for row in rows}
+        self._tenants_read = time.monotonic()
+        return rows
+
+    async def tenant(self, tenant: str) -> TenantReader | None:
+        """The reader of a tenant; None if there is no such tenant."""
+        if tenant not in self._tenants and time.monotonic() - self._tenants_read > TENANTS_FRESH_S:
+            await self.tenants()
+        if tenant not in self._tenants:
+            return None
+        return TenantReader(self._connection, self._keys, tenant)
+
+    async def logins(self, name: str) -> list[LoginCandidate]:
+        """Users who sign in with this name: a username, an e-mail, or username@tenant."""
+        found = await self._logins(self._keys.root.login_token(name), None)
+        username, at, tenant = name.rpartition("@")
+        if not found and at:
+            found = await self._logins(self._keys.root.login_token(username), tenant.strip())
+        return found
+
+    async def _logins(self, token: str, tenant: str | None) -> list[LoginCandidate]:
+        condition = {"login": token} if tenant is None else {"login": token, "tenant": tenant}
+        documents = (
+            await self._platform[LOGINS]
+            .find(condition)
+            .limit(LOGIN_CANDIDATES_MAX)
+            .to_list(LOGIN_CANDIDATES_MAX)
+        )
+        return [LoginCandidate(document["tenant"], document["user"]) for document in documents]
+
+    async def ping(self) -> None:
+        """Ask MongoDB for a sign of life.
+
+        Raises:
+            pymongo.errors.PyMongoError: it gave none.
+        """
+        await self._connection.ping()

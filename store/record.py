@@ -1,0 +1,129 @@
+"""The record: a small header whose canonical bytes are hashed, and its place in the chain."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+from store.canonical import canonical_flat
+
+RECORD_DOMAIN: Final = b"wardroom/record/v1\0"
+CONTENT_DOMAIN: Final = b"wardroom/content/v1\0"
+RECORD_VERSION: Final = 1
+SALT_BYTES: Final = 32
+GENESIS: Final = bytes(32)
+"""`prev` of a chain's first record."""
+
+
+def place(room: str, seq: int) -> str:
+    """The key of a record: sorts by seq within a room. 14 hex digits hold 2^53."""
+    return f"{room}/{seq:014x}"
+
+
+def seq_of(key: str) -> int:
+    """The seq in a key made by `place`, also when more follows it."""
+    return int(key.split("/", 2)[1], 16)
+
+
+def commitment(salt: bytes, body: bytes) -> bytes:
+    """What a record commits to: salted plaintext, so that new keys or erasure never touch the chain."""
+    return hashlib.sha256(CONTENT_DOMAIN + salt + body).digest()
+
+
+@dataclass(slots=True)
+class Record:
+    """A header and its hash. `at` is Unix milliseconds; `prev`, `commit` and `hash` are 32 bytes.
+
+    `lane`, `src` and `index` say which command this came from: the lane of the tenant's stream, the
+    stream's generation and sequence (`generation << 40 | sequence`), and the place in that message.
+    """
+
+    tenant: str
+    room: str
+    seq: int
+    epoch: int
+    prev: bytes
+    kind: str
+    actor: str
+    at: int
+    client_id: str
+    target: int | None
+    commit: bytes
+    content_length: int
+    lane: int
+    src: int
+    index: int
+    hash: bytes = b""
+
+    def header(self) -> dict[str, str | int | None]:
+        """The header as it is hashed and shown: bytes as lower-case hex."""
+        return {
+            "v": RECORD_VERSION,
+            "tenant": self.tenant,
+            "room": self.room,
+            "seq": self.seq,
+            "epoch": self.epoch,
+            "prev": self.prev.hex(),
+            "kind": self.kind,
+            "actor": self.actor,
+            "at": self.at,
+            "client_id": self.client_id,
+            "target": self.target,
+            "commit": self.commit.hex(),
+            "content_length": self.content_length,
+            "lane": self.lane,
+            "src": self.src,
+            "index": self.index,
+        }
+
+    def computed_hash(self) -> bytes:
+        """SHA-256 over the domain and the canonical header."""
+        return hashlib.sha256(RECORD_DOMAIN + canonical_flat(self.header())).digest()
+
+    def document(self) -> dict[str, Any]:
+        """The record as MongoDB keeps it."""
+        return {
+            "_id": place(self.room, self.seq),
+            "v": RECORD_VERSION,
+            "tenant": self.tenant,
+            "room": self.room,
+            "seq": self.seq,
+            "epoch": self.epoch,
+            "prev": self.prev,
+            "kind": self.kind,
+            "actor": self.actor,
+            "at": self.at,
+            "client_id": self.client_id,
+            "target": self.target,
+            "commit": self.commit,
+            "content_length": self.content_length,
+            "lane": self.lane,
+            "src": self.src,
+            "index": self.index,
+            "hash": self.hash,
+        }
+
+
+def record_of(document: dict[str, Any]) -> Record:
+    """The record in a document, as it stands there: nothing is checked.
+
+    Raises:
+        KeyError: a field is missing.
+    """
+    return Record(
+        tenant=document["tenant"],
+        room=document["room"],
+        seq=document["seq"],
+        epoch=document["epoch"],
+        prev=document["prev"],
+        kind=document["kind"],
+        actor=document["actor"],
+        at=document["at"],
+        client_id=document["client_id"],
+        target=document["target"],
+        commit=document["commit"],
+        content_length=document["content_length"],
+        lane=document["lane"],
+        src=document["src"],
+        index=document["index"],
+        hash=document["hash"],
+    )

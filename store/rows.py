@@ -1,0 +1,70 @@
+"""The shapes of the projections: what readers ask for by something else than a place in the chain."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRow:
+    """A tenant. `lanes` is fixed at birth; `generation` counts the births of its ROOM stream."""
+
+    id: str
+    name: str
+    lanes: int
+    generation: int
+    ingest_severity_min: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRow:
+    """A room as of `applied`, the last seq that was folded into it."""
+
+    room: str
+    name: str
+    kind: str
+    status: str
+    members: dict[str, str]
+    open_to: tuple[str, ...]
+    incident: dict[str, Any] | None
+    created_ms: int
+    created_by: str
+    applied: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """A user. `password_hash` is an argon2id string."""
+
+    user: str
+    username: str
+    email: str | None
+    display_name: str
+    role: str
+    disabled: bool
+    password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginCandidate:
+    """A user whose name or e-mail is the given one; names are unique in a tenant only."""
+
+    tenant: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A sign-in. `expires_ms` is Unix milliseconds; an ended session stays until then."""
+
+    session: str
+    user: str
+    expires_ms: int
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An actor's state as of `applied`, the last seq folded into it."""
+
+    applied: int
+    state: bytes
