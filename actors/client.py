@@ -75,7 +75,7 @@ class ActorClient:
         """Make the client of a process; `process` is a token that no other process uses."""
         client = cls(bus, process)
         await bus.client.subscribe(client._reply_to, cb=client._on_replies)
-        await bus.client.flush()
+        await bus.flush()
         return client
 
     def on_reply(self, prefix: str, handler: Callable[[Reply], None]) -> None:
@@ -165,7 +165,7 @@ class ActorClient:
             handler(decode_event(message.data))
 
         subscription = await self._bus.client.subscribe(event_subject(tenant, room), cb=on_event)
-        await self._bus.client.flush()
+        await self._bus.flush()
 
         async def unsubscribe() -> None:
             try:

@@ -18,3 +18,7 @@ def http_client(base_url: str, *, timeout_s: float = TIMEOUT_S) -> httpx.AsyncCl
     return httpx.AsyncClient(
         base_url=base_url, timeout=timeout_s, follow_redirects=False, trust_env=False
     )
+
+
+TransportError = httpx.TransportError
+"""The request got no answer: no connection, or one that broke."""

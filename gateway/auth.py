@@ -14,6 +14,7 @@ from typing import Final
 from actors.client import ActorClient
 from actors.protocol.commands import EndSession, OpenSession, RefreshSession
 from actors.protocol.errors import ErrorCode, Refusal
+from actors.protocol.events import SessionEnded
 from actors.protocol.ids import TENANT_ROOM, is_tenant_id, is_token, time_ordered_id
 from actors.protocol.roles import Role
 from gateway.limits import ACCESS_TTL_S, PASSWORD_CHARS_MAX, REFRESH_TTL_S
@@ -109,7 +110,7 @@ class SignIn:
         following = _RefreshToken(
             presented.tenant, presented.session, secrets.token_urlsafe(_SECRET_BYTES)
         )
-        await self._actors.send(
+        receipt = await self._actors.send(
             presented.tenant,
             TENANT_ROOM,
             RefreshSession(
@@ -122,6 +123,9 @@ class SignIn:
                 expires_ms=_now_ms() + REFRESH_TTL_S * 1000,
             ),
         )
+        if receipt.kind == SessionEnded.kind:
+            # Somebody used this token before: the thief or the owner. Neither goes on.
+            raise Refusal(ErrorCode.REFRESH_REUSED, "this token was used before; sign in again")
         principal = new_principal(presented.tenant, user.user, role, presented.session)
         return self._signed_in(principal, following)
 
@@ -190,10 +194,7 @@ class SessionCheck:
         tenant = await self._reader.tenant(principal.tenant)
         if tenant is None:
             raise Refusal(ErrorCode.UNAUTHENTICATED, "sign in again")
-        row = await tenant.session(principal.session)
-        # A session that was opened a moment ago may not be in the projection yet; its token is
-        # signed, so only a session that is known to have ended is refused.
-        if row is not None and row.ended:
+        if not await tenant.session_active(principal.session):
             raise Refusal(ErrorCode.UNAUTHENTICATED, "the session has ended; sign in again")
         return tenant
 

@@ -3,15 +3,15 @@
 
 from typing import Final
 
+from actors.protocol.limits import BATCH_COMMANDS_MAX, COMMIT_RECORDS_MAX
+
 # Inbound, one socket --------------------------------------------------------------------------
 HELLO_TIMEOUT_S: Final = 5.0
 """Wait for a first frame that authenticates."""
 FRAMES_PER_SECOND_MAX: Final = 2_000
 """Frames one socket may send in a second; flow control holds honest clients far below it."""
 INFLIGHT_POSTS_MAX: Final = 256
-"""Posts of one socket without their receipt; above it the socket is not read."""
-INFLIGHT_POSTS_RESUME: Final = INFLIGHT_POSTS_MAX // 2
-"""Where reading goes on, so that it is not switched on and off for every post."""
+"""Posts of one socket without their receipt; from there on, until half are settled, it is not read."""
 SUBSCRIPTIONS_MAX: Final = 500
 """Rooms one socket may follow."""
 TOKEN_CHARS_MAX: Final = 4_096
@@ -24,6 +24,8 @@ OUTBOUND_HIGH_BYTES: Final = 256 * 1024
 """Bytes that wait above which a replay stops writing."""
 OUTBOUND_LOW_BYTES: Final = 64 * 1024
 """Bytes that wait below which a replay goes on."""
+CLOSE_REASON_BYTES_MAX: Final = 123
+"""Bytes of the reason in a close frame (RFC 6455, section 5.5)."""
 CLOSE_GRACE_S: Final = 5.0
 """Wait for a peer to take the close frame before the connection is cut."""
 
@@ -38,10 +40,13 @@ FILL_PENDING_ENTRIES_MAX: Final = 4_096
 """Entries that wait while a hole is filled; beyond it they are read from the store."""
 FILL_RETRY_S: Final = 0.25
 """Pause before a hole that could not be filled is tried again."""
-MEMBERSHIP_TAIL_ENTRIES: Final = 1_024
-"""Newest entries searched for changes of membership that the room's row does not show yet."""
+MEMBERSHIP_TAIL_ENTRIES: Final = COMMIT_RECORDS_MAX + BATCH_COMMANDS_MAX
+"""Newest entries searched for changes of membership that the room's row does not show yet: what one
+commit can hold, because rows are written between the commit and its announcement."""
 SWEEP_S: Final = 5.0
-"""How often posts without a receipt are looked for."""
+"""How often posts without a receipt and ended sessions are looked for."""
+SESSION_CHECK_S: Final = 30.0
+"""How often an open socket asks whether its session was ended at another gateway."""
 
 # REST -----------------------------------------------------------------------------------------
 PAGE_ITEMS_DEFAULT: Final = 50

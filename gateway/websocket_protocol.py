@@ -26,7 +26,12 @@ from websockets.server import ServerProtocol
 
 from actors.protocol.limits import FRAME_BYTES_MAX
 from gateway.frames import encode_text_frame
-from gateway.limits import CLOSE_GRACE_S, OUTBOUND_HIGH_BYTES, OUTBOUND_LOW_BYTES
+from gateway.limits import (
+    CLOSE_GRACE_S,
+    CLOSE_REASON_BYTES_MAX,
+    OUTBOUND_HIGH_BYTES,
+    OUTBOUND_LOW_BYTES,
+)
 
 SCOPE_KEY: Final = "wardroom.socket"
 """Where the scope's extensions hold the protocol of the connection."""
@@ -156,8 +161,9 @@ class WardroomWebSocket(WebSocketsSansIOProtocol):
         """Send a close frame and cut the connection if the peer does not answer it in time."""
         if self.close_sent or self.disconnected or self.transport.is_closing():
             return
+        fitting = reason.encode()[:CLOSE_REASON_BYTES_MAX].decode(errors="ignore")
         try:
-            self.conn.send_close(code, reason)
+            self.conn.send_close(code, fitting)
         except InvalidState:
             return
         self.transport.write(b"".join(self.conn.data_to_send()))

@@ -25,6 +25,14 @@ class Source(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a lane is committed: the greatest source and the index in that message."""
+
+    src: int = 0
+    index: int = -1
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """What is to be recorded: everything but its place."""
 

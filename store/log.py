@@ -1,28 +1,19 @@
 """The log of a tenant: the only writer of records and contents. Insert and find, nothing else."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from pymongo.errors import BulkWriteError
 
-from store.chain import Head
+from store.chain import Cursor, Head
 from store.driver import Document, MongoConnection
 from store.errors import WrongPlace
 from store.keys import KeyRing
 from store.mongo import CONTENTS, RECORDS, tenant_database
-from store.reader import open_contents
+from store.opening import open_contents
 from store.record import Record, place, record_of
 
 DUPLICATE_KEY = 11_000
 """MongoDB's error code for a unique index that was hit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """How far a lane is committed: the greatest source and the index in that message."""
-
-    src: int = 0
-    index: int = -1
 
 
 class TenantLog:

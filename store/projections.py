@@ -8,10 +8,9 @@ import orjson
 from pymongo import UpdateOne
 from pymongo.errors import DuplicateKeyError
 
-from store.chain import Head
+from store.chain import Cursor, Head
 from store.driver import MongoConnection
 from store.keys import KeyRing
-from store.log import Cursor
 from store.mongo import (
     DEAD_LETTERS,
     EVENTS,
@@ -24,11 +23,7 @@ from store.mongo import (
     tenant_database,
 )
 from store.rows import RoomRow, SessionRow, Snapshot, UserRow
-
-
-def bound_to(what: str, tenant: str, key: str) -> bytes:
-    """What a sealed projection is bound to."""
-    return f"{what}|{tenant}|{key}".encode()
+from store.sealing import bound_to
 
 
 class Projections:

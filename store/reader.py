@@ -7,12 +7,9 @@ from typing import Any, Final
 
 import orjson
 
-from store.contents import BLOCK_ITEMS_MAX, BlockIndex, content_range, key_epochs
 from store.driver import Database, Document, MongoConnection
-from store.errors import ContentMismatch, KeyMissing, SealBroken
 from store.keys import KeyRing
 from store.mongo import (
-    CONTENTS,
     DEAD_LETTERS,
     LOGINS,
     PLATFORM_DATABASE,
@@ -23,10 +20,10 @@ from store.mongo import (
     USERS,
     tenant_database,
 )
-from store.projections import bound_to
+from store.opening import open_contents
 from store.record import Record, place, record_of
 from store.rows import LoginCandidate, RoomRow, TenantRow, UserRow
-from store.sealing import Cipher
+from store.sealing import bound_to
 
 LOGIN_CANDIDATES_MAX: Final = 4
 """Tenants in which one login name is tried; each costs a password check."""
@@ -240,51 +237,6 @@ class TenantReader:
         cipher = await self._keys.tenant_cipher(self.tenant)
         fields: dict[str, Any] = orjson.loads(cipher.open(sealed, bound_to(what, self.tenant, key)))
         return fields
-
-
-async def open_contents(
-    database: Database, keys: KeyRing, tenant: str, records: list[Record]
-) -> dict[int, bytes]:
-    """The contents of records of one room, by seq; what is erased, missing or broken is left out."""
-    if not records:
-        return {}
-    room, first, last = records[0].room, records[0].seq, records[-1].seq
-    contents = database[CONTENTS]
-    documents = await contents.find(content_range(room, first, last)).to_list(None)
-    index = await _block_index(keys, tenant, room, documents)
-    opened = _open_all(index, records)
-    if first not in opened and first > 1:
-        # The first entries may stand in a document that starts earlier.
-        earlier = content_range(room, max(1, first - BLOCK_ITEMS_MAX + 1), first - 1)
-        documents = await contents.find(earlier).to_list(None)
-        index = await _block_index(keys, tenant, room, documents)
-        opened |= _open_all(index, [record for record in records if record.seq not in opened])
-    return opened
-
-
-def _open_all(index: BlockIndex, records: list[Record]) -> dict[int, bytes]:
-    opened: dict[int, bytes] = {}
-    for record in records:
-        try:
-            content = index.open(record)
-        except (SealBroken, ContentMismatch):
-            # A reader shows what is whole; naming what is broken is the verifier's work.
-            continue
-        if content is not None:
-            opened[record.seq] = content
-    return opened
-
-
-async def _block_index(
-    keys: KeyRing, tenant: str, room: str, documents: list[Document]
-) -> BlockIndex:
-    ciphers: dict[int, Cipher] = {}
-    for epoch in key_epochs(documents):
-        try:
-            ciphers[epoch] = (await keys.room_key(tenant, room, epoch)).cipher
-        except KeyMissing:
-            continue
-    return BlockIndex(documents, ciphers)
 
 
 class Reader:

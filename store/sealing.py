@@ -65,3 +65,8 @@ def open_content(cipher: Cipher, record: Record, sealed: bytes) -> bytes:
     if len(body) != record.content_length or commitment(salt, body) != record.commit:
         raise ContentMismatch("the content is not what the record committed to")
     return body
+
+
+def bound_to(what: str, tenant: str, key: str) -> bytes:
+    """What a sealed projection is bound to."""
+    return f"{what}|{tenant}|{key}".encode()

@@ -63,4 +63,8 @@ def body_of(kind: str, content: bytes | None) -> Any:
     """What readers see: text for a message, an object for other kinds, None once erased."""
     if content is None:
         return None
-    return content.decode() if kind == MESSAGE else orjson.loads(content)
+    if kind == MESSAGE:
+        return content.decode()
+    said = orjson.loads(content)
+    said.pop("request", None)
+    return said

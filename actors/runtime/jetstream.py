@@ -94,6 +94,16 @@ class Bus:
         """Whether the server can be reached now, as far as is known."""
         return bool(self.client.is_connected)
 
+    async def flush(self) -> None:
+        """Return when the server has all that was written before.
+
+        Raises:
+            nats.errors.Error: the server does not answer.
+        """
+        # Twice: nats-py 2.16 writes the ping of a flush ahead of what waits to be written.
+        await self.client.flush()
+        await self.client.flush()
+
     async def publish_acked(
         self, subject: str, data: bytes, *, timeout_s: float, headers: dict[str, str] | None = None
     ) -> PubAck:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from actors.runtime.reader import LaneReader
-from store.log import Cursor
+from store.chain import Cursor
 
 GENERATION_SHIFT: Final = 40
 """`src` is generation << 40 | stream sequence: a stream that is born again starts at 1, and its

@@ -21,7 +21,7 @@ from actors.runtime.lane import GENERATION_SHIFT, Inbound, Lane, source_number
 from actors.runtime.reader import LaneReader
 from actors.runtime.services import Services
 from actors.runtime.worker import TenantWorker
-from store.log import Cursor
+from store.chain import Cursor
 from store.rows import TenantRow
 
 log = structlog.get_logger(__name__)

@@ -20,9 +20,9 @@ from actors.runtime.plan import Item, Plan
 from actors.runtime.projector import project
 from actors.runtime.recovery import Recovery
 from actors.runtime.services import Services
-from store.chain import Head, Source
+from store.chain import Cursor, Head, Source
 from store.errors import WrongPlace
-from store.log import Cursor, TenantLog
+from store.log import TenantLog
 
 log = structlog.get_logger(__name__)
 

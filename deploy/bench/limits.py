@@ -15,7 +15,6 @@ from typing import Final
 from nats.aio.client import Client
 
 from deploy.bench.documents import Commits
-from deploy.bench.errors import BenchError
 from deploy.bench.load import BODY_BYTES, SOURCE_ROOT, LoadJob, LoadResult, run_load
 from deploy.bench.mongo_limits import Scratch, insert_many, insert_one_journaled, insert_pair
 from deploy.bench.nats_limits import jetstream_publish
@@ -88,7 +87,7 @@ async def bare_fanout(seconds: float) -> LoadResult:
             )
         )
     finally:
-        await server.communicate()
+        await server.communicate(b"")
 
 
 def _record_cpu(seconds: float) -> Figures:

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeVar
@@ -60,6 +60,8 @@ class Launch:
     command: tuple[str, ...]
     directory: Path
     explain: Explain
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What it gets to see besides `INHERITED_ENVIRONMENT`; may hold keys."""
 
     @property
     def log(self) -> Path:
@@ -138,7 +140,7 @@ class ServerProcess:
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,
                 cwd=launch.directory,
-                env=server_environment(os.environ),
+                env={**server_environment(os.environ), **launch.environment},
                 start_new_session=True,
             )
         finally:

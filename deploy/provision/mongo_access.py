@@ -127,4 +127,4 @@ async def _ensure_collections(database: Database, indexes: dict[str, Any]) -> No
             if error.code != COLLECTION_EXISTS:
                 raise
         if wanted:
-            await database[name].create_indexes(wanted)
+            await database[name].create_indexes(list(wanted))

@@ -1,7 +1,18 @@
 """Who may publish and subscribe to what, as data. Whatever is not named is refused by the server.
 
-A wildcard stands for a whole token, so "streams called ROOM_*" can't be said; where a permission
-would need it, the stream's own `deny_delete` and the API verbs that are left out hold the line.
+Two things that permissions can't say, found by trying:
+
+A wildcard stands for a whole token, so "streams called ROOM_*" has no spelling: an actor may make
+consumers on every stream of CORE.
+
+The reply subject of a message is not checked. Whoever may publish to a stream can have its PubAck, a
+small JSON object, delivered to any subject of the account: subjects inside CORE are no proof of who
+wrote, and every reader there validates what it reads. `strict` keeps JetStream from taking a PubAck
+for a request. But whoever may pull from a consumer, which is an actor's work, also gets answers without
+a body, and JetStream takes those for requests to purge or delete a stream. So the verbs left out below
+protect streams from an actor's mistakes, not from an actor under foreign control; what protects the
+record then is that MongoDB holds it, and lets no actor alter it. Tenants are in accounts of their own,
+where none of this reaches CORE.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,6 @@ from pathlib import Path
 from time import time
 from typing import Final
 
-import nats
 import nats.errors
 from nats.aio.client import Client
 from pymongo.errors import DuplicateKeyError
@@ -153,8 +152,9 @@ def tenant_credentials_file(secrets: Secrets, tenant: str) -> Path:
 
 
 async def _connected(url: str, secrets: Secrets, user: NatsUser) -> Client:
+    client = Client()
     try:
-        return await nats.connect(
+        await client.connect(
             url,
             user_credentials=str(ensure_credentials(secrets, user)),
             name=f"wardroom-{user}",
@@ -162,11 +162,13 @@ async def _connected(url: str, secrets: Secrets, user: NatsUser) -> Client:
             allow_reconnect=False,
         )
     except (OSError, TimeoutError, nats.errors.Error) as error:
+        await client.close()
         raise ProvisionError(
             "nats_unreachable",
             f"NATS does not let the user {user} in at {url}: {error}",
             "see that the server runs, with the configuration made from these secrets",
         ) from error
+    return client
 
 
 async def _ensure_tenant(platform: Platform, wanted: TenantRow) -> TenantRow:

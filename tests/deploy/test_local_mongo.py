@@ -52,6 +52,10 @@ async def _client(url: str) -> AsyncIterator[AsyncMongoClient[dict[str, Any]]]:
         yield client
 
 
+def _command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 async def _insert(server: MongoServer, number: int) -> None:
     async with _client(server.url) as client:
         await client.test.numbers.insert_one({"_id": number})
@@ -176,11 +180,10 @@ async def test_another_administrator_password_than_the_datas_own_is_refused(
 ) -> None:
     async with _started(MongoServer(binary, tmp_path, PASSWORD)):
         pass
-    server = MongoServer(binary, tmp_path, "another")
+    server = MongoServer(binary, tmp_path, "mistyped")
     with pytest.raises(AdminRefused) as refused:
         await server.start()
-    assert "another" not in str(refused.value).split()[0]
-    assert PASSWORD not in str(refused.value)
+    assert "mistyped" not in str(refused.value)
     assert server.process.returncode is not None
 
 
@@ -225,8 +228,7 @@ async def test_its_files_are_for_us_only_and_hold_no_password(binary: Path, tmp_
         assert (tmp_path / "mongo" / "keyfile").stat().st_mode & 0o777 == 0o600
         assert PASSWORD.encode() not in (tmp_path / "mongo" / "mongod.log").read_bytes()
         assert PASSWORD not in repr(server)
-        command_line = Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
-        assert PASSWORD.encode() not in command_line
+        assert PASSWORD.encode() not in _command_line(server.process.pid)
 
 
 def test_a_server_that_was_not_started_has_no_process(tmp_path: Path) -> None:

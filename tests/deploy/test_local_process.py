@@ -122,7 +122,7 @@ async def test_watch_returns_after_a_stop(tmp_path: Path) -> None:
     async with _running(tmp_path, SLEEP_FOREVER) as server:
         watching = asyncio.ensure_future(server.watch())
         assert await server.stop(STOP_S) == -signal.SIGTERM
-        assert await asyncio.wait_for(watching, STOP_S) is None
+        await asyncio.wait_for(watching, STOP_S)
 
 
 async def test_watch_reports_an_end_that_nobody_asked_for(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ async def test_a_server_that_will_not_end_is_named(
 async def test_a_program_that_is_not_there_is_a_crash_that_says_so(tmp_path: Path) -> None:
     launch = Launch("server", (str(tmp_path / "absent"),), tmp_path, _advise)
     server = await ServerProcess.start(launch)
-    with pytest.raises(ServerCrashed, match="cannot run .*absent: No such file"):
+    with pytest.raises(ServerCrashed, match=r"cannot run .*absent: No such file"):
         await server.until(_never(), STOP_S)
 
 

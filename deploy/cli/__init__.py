@@ -1,0 +1,1 @@
+"""The command line. Each command is a file; only the asked one is imported, so that all start fast."""

@@ -1,0 +1,92 @@
+"""Settings: the only place that reads the environment. Every name begins with WARDROOM_."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from store.driver import DriverName
+from store.keys import RootKey
+
+
+class SettingMissing(Exception):
+    """A process can't start without this setting."""
+
+    def __init__(self, name: str, meaning: str) -> None:
+        super().__init__(f"{name} is not set: {meaning}")
+
+
+class ProcessSettings(BaseSettings):
+    """What one process (gateway, actors, connectors, provision) is told.
+
+    Attributes:
+        nats_url: one or more servers, by comma.
+        nats_credentials: the .creds file of this process's own user.
+        mongo_url: with the name and password of this process's own user.
+        root_key: 32 bytes, base64; or root_key_file, a file that holds them and only its owner reads.
+        store_driver: motor, or pymongo (its successor).
+        process_name: a token that no other process uses; made from host and pid if left out.
+        host: address to listen on (gateway).
+        port: port to listen on (gateway).
+        health_port: port for health and metrics (actors, connectors); 0 for none.
+        allowed_origins: origins of browsers besides our own host, by comma.
+        issuer: what access tokens name as their issuer.
+        argon2_memory_kib, argon2_passes: cost of a password check.
+        failpoints: fault tests only: `point:action:nth`, by comma.
+        static_epoch: fault tests only: own every shard at this epoch and ask nobody.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="WARDROOM_", extra="ignore")
+
+    nats_url: str = ""
+    nats_credentials: Path | None = None
+    mongo_url: SecretStr = SecretStr("")
+    root_key: SecretStr | None = None
+    root_key_file: Path | None = None
+    store_driver: DriverName = "motor"
+    secrets_dir: Path | None = None
+    process_name: str = Field(default_factory=lambda: f"{_host_token()}-{os.getpid()}")
+    host: str = "127.0.0.1"
+    port: int = 8080
+    health_port: int = 0
+    allowed_origins: str = ""
+    issuer: str = "wardroom"
+    argon2_memory_kib: int = 47_104
+    argon2_passes: int = 1
+    log_format: Literal["auto", "json", "console"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    failpoints: str = ""
+    static_epoch: int | None = None
+    demo_url: str = ""
+    demo_credentials: Path | None = None
+
+    def require_nats(self) -> tuple[str, Path]:
+        """The server and the credentials file."""
+        if not self.nats_url:
+            raise SettingMissing("WARDROOM_NATS_URL", "where NATS is, as nats://host:port")
+        if self.nats_credentials is None:
+            raise SettingMissing("WARDROOM_NATS_CREDENTIALS", "the .creds file of this process")
+        return self.nats_url, self.nats_credentials
+
+    def require_mongo(self) -> str:
+        """The deployment, with this process's own name and password in it."""
+        url = self.mongo_url.get_secret_value()
+        if not url:
+            raise SettingMissing("WARDROOM_MONGO_URL", "where MongoDB is, as mongodb://...")
+        return url
+
+    def require_root_key(self) -> RootKey:
+        """The root key."""
+        if self.root_key is not None:
+            return RootKey.from_base64(self.root_key.get_secret_value())
+        if self.root_key_file is not None:
+            return RootKey.from_file(self.root_key_file)
+        raise SettingMissing("WARDROOM_ROOT_KEY_FILE", "the file with the root key")
+
+
+def _host_token() -> str:
+    kept = "".join(letter if letter.isalnum() else "-" for letter in socket.gethostname())
+    return kept[:40] or "host"

@@ -1,0 +1,400 @@
+"""One socket at work: its frames in order, its posts, its subscriptions, its end.
+
+Frames are obeyed strictly one after the other. What takes no waiting (a post into a room that is
+followed) is done in the callback that read the bytes; for anything else the socket is not read
+until it is done.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import orjson
+import structlog
+
+from actors.client import ActorClient
+from actors.protocol.envelope import Reply
+from actors.protocol.errors import ErrorCode, Refusal
+from gateway.auth import SessionCheck
+from gateway.errors import OUTCOMES
+from gateway.fanout import Fanout
+from gateway.feed import Follower, RoomFeed
+from gateway.frames import (
+    AnyFrame,
+    BadFrame,
+    Hello,
+    Ping,
+    PostFrame,
+    Subscribe,
+    Unsubscribe,
+    encode_entry,
+    encode_frame,
+    encode_text_frame,
+    read_frame,
+)
+from gateway.history import RoomHistory, entry_of
+from gateway.limits import HELLO_TIMEOUT_S, SESSION_CHECK_S
+from gateway.metrics import GatewayMetrics
+from gateway.replay import Replayer
+from gateway.rooms import visible_room
+from gateway.session import Session, SessionState, refusal_of_text
+from gateway.settings import GatewaySettings
+from gateway.tokens import Principal, Tokens
+from gateway.websocket_protocol import CloseCode, WardroomWebSocket
+from store.reader import StoredEntry, TenantReader
+
+log = structlog.get_logger(__name__)
+
+REF_PREFIX = "ws"
+
+
+@dataclass(frozen=True, slots=True)
+class SocketServices:
+    """What all sockets of a gateway share."""
+
+    actors: ActorClient
+    tokens: Tokens
+    sessions: SessionCheck
+    fanout: Fanout
+    replayer: Replayer
+    settings: GatewaySettings
+    metrics: GatewayMetrics
+
+
+class Connection:
+    """See the module. `number` is its own among the sockets of this process."""
+
+    def __init__(self, protocol: WardroomWebSocket, services: SocketServices, number: int) -> None:
+        self.number = number
+        self._protocol = protocol
+        self._services = services
+        self._session = Session(services.settings)
+        self._loop = asyncio.get_running_loop()
+        self._reader: TenantReader | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._inbox: deque[bytes] = deque()
+        self._busy = False
+        self._full = False
+        self._checked_at = self._loop.time()
+        self._deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def principal(self) -> Principal | None:
+        """Who is at the other end, once that is known."""
+        return self._session.principal
+
+    async def run(self, ticket: str | None, lost: Callable[[], Awaitable[None]]) -> None:
+        """Serve the socket until `lost` returns. Without a ticket the first frame must be a hello."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._close_after(HELLO_TIMEOUT_S, CloseCode.NO_HELLO, "no hello in time")
+                self._protocol.sink = self.on_text
+                if ticket is not None:
+                    self._in_turn(self._redeem(ticket))
+                await lost()
+                self._end()
+        finally:
+            self._end()
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Close the socket; nothing of it is obeyed any more."""
+        self._session.state = SessionState.CLOSED
+        self._protocol.close(code, reason)
+
+    # Frames in --------------------------------------------------------------------------------
+
+    def on_text(self, data: bytes) -> None:
+        """Obey a frame, in its turn."""
+        if self._session.state is SessionState.CLOSED:
+            return
+        self._services.metrics.frames_in.inc()
+        if not self._session.admit_frame(self._loop.time()):
+            self.close(CloseCode.TOO_MANY, "too many frames in a second")
+        elif self._busy:
+            self._inbox.append(data)
+        else:
+            self._handle(data)
+
+    def _handle(self, data: bytes) -> None:
+        try:
+            self._obey(read_frame(data))
+        except (BadFrame, Refusal) as error:
+            self._fail(error.code, error.detail)
+        except Exception:
+            self._broke("frame")
+
+    def _obey(self, frame: AnyFrame) -> None:
+        if self._session.state is SessionState.AWAITING_HELLO and not isinstance(frame, Hello):
+            raise Refusal(ErrorCode.UNAUTHENTICATED, "say hello first")
+        match frame:
+            case PostFrame():
+                self._post(frame)
+            case Subscribe():
+                self._in_turn(self._subscribe(frame))
+            case Unsubscribe():
+                self._leave(frame.room)
+            case Hello():
+                self._in_turn(self._hello(frame.token))
+            case Ping():
+                self._write(encode_frame("pong", n=frame.n))
+
+    def _in_turn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what takes waiting; later frames wait for it."""
+        self._busy = True
+        self._pace()
+        self._spawn(self._then_go_on(work))
+
+    async def _then_go_on(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Refusal as refusal:
+            self._fail(refusal.code, refusal.detail)
+        self._busy = False
+        while self._inbox and not self._busy and self._session.state is not SessionState.CLOSED:
+            self._handle(self._inbox.popleft())
+        self._pace()
+
+    def _pace(self) -> None:
+        if self._busy or self._full:
+            self._protocol.pause_reading()
+        else:
+            self._protocol.resume_reading()
+
+    # Who it is --------------------------------------------------------------------------------
+
+    async def _redeem(self, text: str) -> None:
+        ticket = self._services.tokens.read_ticket(text)
+        if not await self._services.actors.redeem_once(ticket.id):
+            raise Refusal(ErrorCode.UNAUTHENTICATED, "this ticket was used before")
+        await self._welcome(ticket.principal)
+
+    async def _hello(self, token: str) -> None:
+        await self._welcome(self._services.tokens.read_access_token(token))
+
+    async def _welcome(self, principal: Principal) -> None:
+        self._reader = await self._services.sessions.tenant_of(principal)
+        self._session.authenticate(principal)
+        self._checked_at = self._loop.time()
+        remaining_s = max(0.0, principal.expires - time.time())
+        self._close_after(remaining_s, CloseCode.UNAUTHENTICATED, "the token is too old")
+        heartbeat = self._services.settings.heartbeat_s
+        user, tenant = principal.user, principal.tenant
+        self._write(encode_frame("welcome", user=user, tenant=tenant, heartbeat=heartbeat))
+
+    def _signed_in(self) -> tuple[Principal, TenantReader]:
+        if self._session.principal is None or self._reader is None:
+            raise Refusal(ErrorCode.UNAUTHENTICATED, "say hello first")
+        return self._session.principal, self._reader
+
+    def _close_after(self, seconds: float, code: CloseCode, reason: str) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self._loop.call_later(seconds, self.close, code, reason)
+
+    def check(self) -> None:
+        """Look after what should have happened by now; called every few seconds."""
+        if self._session.state is not SessionState.OPEN:
+            return
+        now = self._loop.time()
+        for room, client_id in self._session.overdue(now):
+            self._settle(room, client_id)
+            self._spawn(self._find_out(room, client_id))
+        if now - self._checked_at > SESSION_CHECK_S:
+            self._checked_at = now
+            self._spawn(self._check_session())
+
+    async def _check_session(self) -> None:
+        principal, _ = self._signed_in()
+        try:
+            await self._services.sessions.tenant_of(principal)
+        except Refusal as refusal:
+            self._fail(refusal.code, refusal.detail)
+        except Exception as error:
+            # Not to be found out now; the token's own end still holds.
+            log.warning("socket.session_unchecked", error=repr(error))
+
+    # Posting ----------------------------------------------------------------------------------
+
+    def _post(self, frame: PostFrame) -> None:
+        refused = refusal_of_text(frame.body)
+        if refused is not None:
+            self._reject(refused.code, refused.detail, frame.room, frame.client_id)
+        elif frame.room in self._session.subscriptions:
+            self._hand_over(frame, quiet=True)
+        else:
+            self._in_turn(self._post_unfollowed(frame))
+
+    async def _post_unfollowed(self, frame: PostFrame) -> None:
+        principal, reader = self._signed_in()
+        try:
+            await visible_room(reader, principal, frame.room)
+        except Exception as error:
+            self._reject_for(error, frame.room, frame.client_id)
+        else:
+            self._hand_over(frame, quiet=False)
+
+    def _hand_over(self, frame: PostFrame, *, quiet: bool) -> None:
+        principal, _ = self._signed_in()
+        self._session.track(frame.room, frame.client_id, self._loop.time())
+        command = {
+            "type": "post",
+            "client_id": frame.client_id,
+            "actor": principal.user,
+            "role": principal.role,
+            "ref": f"{REF_PREFIX}{self.number}.{frame.room}",
+            "quiet": quiet,
+            "body": frame.body,
+            "thread": frame.thread,
+        }
+        self._services.actors.post_nowait(principal.tenant, frame.room, orjson.dumps(command))
+        if not self._full and self._session.is_full:
+            self._full = True
+            self._pace()
+
+    def _settle(self, room: str, client_id: str) -> None:
+        if self._session.settle(room, client_id) and self._full and self._session.has_room:
+            self._full = False
+            self._pace()
+
+    def on_reply(self, room: str, reply: Reply) -> None:
+        """Take an actor's answer to a post that will not show as a new entry of a followed room."""
+        if reply.code is not None:
+            self._settle(room, reply.client_id)
+            self._reject(reply.code, reply.detail, room, reply.client_id)
+        elif reply.receipt is not None and self._session.state is SessionState.OPEN:
+            self._spawn(self._find_out(room, reply.client_id))
+
+    async def _find_out(self, room: str, client_id: str) -> None:
+        """Send the entry that a post has become, or say that it is not known to be one."""
+        principal, reader = self._signed_in()
+        stored: StoredEntry | None = None
+        try:
+            stored = await reader.by_client_id(room, principal.user, client_id)
+        except Exception as error:
+            log.warning("socket.post_not_found_out", error=repr(error))
+        self._settle(room, client_id)
+        if stored is None:
+            detail = "no receipt in time; send it again with the same client_id"
+            self._reject(ErrorCode.OUTCOME_UNKNOWN, detail, room, client_id)
+        else:
+            self._write(encode_text_frame(encode_entry(entry_of(stored)).own_payload()))
+
+    # Following --------------------------------------------------------------------------------
+
+    async def _subscribe(self, frame: Subscribe) -> None:
+        room = frame.room
+        try:
+            feed, follower = await self._joined(room)
+        except Exception as error:
+            self._reject_for(error, room)
+            return
+        self._session.subscriptions[room] = (feed, follower)
+        self._spawn(self._replay(feed, follower, frame.after))
+
+    async def _joined(self, room: str) -> tuple[RoomFeed, Follower]:
+        principal, reader = self._signed_in()
+        refused = self._session.refusal_to_follow(room)
+        if refused is not None:
+            raise Refusal(refused.code, refused.detail)
+        row = await visible_room(reader, principal, room)
+        self._leave(room)
+        follower = Follower(
+            user=principal.user,
+            listed_only=principal.role not in row.open_to,
+            write=self._write,
+            settle=partial(self._settle, room),
+            evict=partial(self._evicted, room),
+        )
+        history = RoomHistory(reader, room)
+        feed = await self._services.fanout.join(principal.tenant, history, row.applied, follower)
+        # The row may have been read before a removal that the feed is past already.
+        listed = feed.is_member(principal.user, row.applied, principal.user in row.members)
+        if follower.listed_only and not listed:
+            self._services.fanout.leave(principal.tenant, feed, follower)
+            raise Refusal(ErrorCode.NOT_FOUND, "no such room")
+        return feed, follower
+
+    async def _replay(self, feed: RoomFeed, follower: Follower, after: int | None) -> None:
+        try:
+            await self._services.replayer.run(feed, follower, after, self._protocol.drained)
+        except Exception as error:
+            if not follower.ended:
+                self._leave(feed.history.room)
+                self._reject_for(error, feed.history.room)
+
+    def _evicted(self, room: str) -> None:
+        self._leave(room)
+        self._reject(ErrorCode.NOT_A_MEMBER, "you are no longer a member of this room", room)
+
+    def _leave(self, room: str) -> None:
+        principal = self._session.principal
+        subscription = self._session.subscriptions.pop(room, None)
+        if principal is not None and subscription is not None:
+            self._services.fanout.leave(principal.tenant, *subscription)
+
+    # Frames out -------------------------------------------------------------------------------
+
+    def _write(self, frames: bytes) -> None:
+        protocol = self._protocol
+        protocol.write_frames(frames)
+        if not protocol.is_backed_up or self._session.state is SessionState.CLOSED:
+            return
+        if protocol.buffered_bytes() > self._services.settings.outbound_bytes_max:
+            self._services.metrics.slow_closes.inc()
+            self.close(CloseCode.TOO_SLOW, "too slow; resume from your last seq")
+
+    def _reject(
+        self, code: ErrorCode, detail: str, room: str, client_id: str | None = None
+    ) -> None:
+        self._services.metrics.rejected.labels(code.value).inc()
+        self._write(
+            encode_frame("rejected", room=room, client_id=client_id, code=code, detail=detail)
+        )
+
+    def _reject_for(self, error: Exception, room: str, client_id: str | None = None) -> None:
+        if isinstance(error, Refusal):
+            self._reject(error.code, error.detail, room, client_id)
+        else:
+            log.warning("socket.part_unavailable", error=repr(error))
+            detail = "a part of the system does not answer; try again"
+            self._reject(ErrorCode.UNAVAILABLE, detail, room, client_id)
+
+    def _fail(self, code: ErrorCode, detail: str) -> None:
+        self._write(encode_frame("error", code=code, detail=detail))
+        self.close(OUTCOMES[code].close or CloseCode.BAD_FRAME, code.value)
+
+    def _broke(self, where: str) -> None:
+        log.exception("socket.failed", where=where)
+        self._fail(ErrorCode.INTERNAL, "something went wrong here; reconnect and resume")
+
+    # Tasks ------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._group is None or self._session.state is SessionState.CLOSED:
+            work.close()
+            return
+        task = self._group.create_task(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            self._broke("task")
+
+    def _end(self) -> None:
+        self._session.state = SessionState.CLOSED
+        self._protocol.sink = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+        for room in list(self._session.subscriptions):
+            self._leave(room)
+        for task in self._tasks:
+            task.cancel()

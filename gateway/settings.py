@@ -1,0 +1,30 @@
+"""What an operator may set of a gateway. Nothing here is read from the environment."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.limits import (
+    FRAMES_PER_SECOND_MAX,
+    INFLIGHT_POSTS_MAX,
+    OUTBOUND_BYTES_MAX,
+    SUBSCRIPTIONS_MAX,
+)
+
+
+class GatewaySettings(BaseModel):
+    """Settings of one gateway process.
+
+    `allowed_origins` are browser origins (scheme://host[:port]) that may open sockets besides the
+    gateway's own host. `heartbeat_s` is the time between pings; a peer that misses one is cut.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str = "0.0.0"
+    allowed_origins: frozenset[str] = frozenset()
+    heartbeat_s: int = Field(default=20, ge=1, le=300)
+    subscriptions_max: int = Field(default=SUBSCRIPTIONS_MAX, ge=1)
+    frames_per_second_max: int = Field(default=FRAMES_PER_SECOND_MAX, ge=1)
+    inflight_posts_max: int = Field(default=INFLIGHT_POSTS_MAX, ge=2)
+    outbound_bytes_max: int = Field(default=OUTBOUND_BYTES_MAX, ge=64 * 1024)
+    tls: bool = False
+    """Whether clients reach this gateway by TLS only; browsers are then told to insist on it."""
