@@ -6,6 +6,7 @@ and group commit are where the speed comes from.
 
 import asyncio
 import itertools
+import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -23,7 +24,8 @@ from actors.protocol.envelope import (
     decode_replies,
     encode_batch,
 )
-from actors.protocol.errors import OutcomeUnknown, Refusal
+from actors.protocol.errors import ErrorCode, OutcomeUnknown, Refusal
+from actors.protocol.ids import is_token
 from actors.protocol.limits import (
     BATCH_BYTES_MAX,
     BATCH_COMMANDS_MAX,
@@ -34,6 +36,7 @@ from actors.protocol.subjects import (
     TICKETS_BUCKET,
     RoomKind,
     event_subject,
+    ingest_subject,
     reply_subject,
     room_subject,
 )
@@ -43,6 +46,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_WAIT_S: Final = 0.1
 REQUEST_PREFIX: Final = "rq"
+INCARNATION_BYTES: Final = 6
 
 Unsubscribe = Callable[[], Awaitable[None]]
 
@@ -62,8 +66,10 @@ class ActorClient:
 
     def __init__(self, bus: Bus, process: str) -> None:
         self._bus = bus
-        self._process = process
-        self._reply_to = reply_subject(process)
+        # A process that is started again counts from 0 again: without a name of its own it would get
+        # its predecessor's replies, and JetStream would take its messages for repeated ones.
+        self._process = f"{process}-{secrets.token_hex(INCARNATION_BYTES)}"
+        self._reply_to = reply_subject(self._process)
         self._outboxes: dict[tuple[str, str], _Outbox] = {}
         self._handlers: dict[str, Callable[[Reply], None]] = {REQUEST_PREFIX: self._on_answer}
         self._requests: dict[str, asyncio.Future[Receipt]] = {}
@@ -72,7 +78,13 @@ class ActorClient:
 
     @classmethod
     async def start(cls, bus: Bus, process: str) -> "ActorClient":
-        """Make the client of a process; `process` is a token that no other process uses."""
+        """Make the client of a process; `process` is a token that no other process uses.
+
+        Raises:
+            ValueError: `process` is no token.
+        """
+        if not is_token(process):
+            raise ValueError(f"{process!r} can't name a process: use 1 to 64 of A-Z a-z 0-9 _ -")
         client = cls(bus, process)
         await bus.client.subscribe(client._reply_to, cb=client._on_replies)
         await bus.flush()
@@ -92,9 +104,9 @@ class ActorClient:
         ref = f"{REQUEST_PREFIX}{next(self._numbers)}"
         asked = command.model_copy(update={"ref": ref, "quiet": False})
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._requests[ref] = future
         kind: RoomKind = "message" if getattr(command, "type", "") == "post" else "command"
         self._enqueue(tenant, room, kind, asked.model_dump_json().encode())
+        self._requests[ref] = future
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT_S):
                 return await future
@@ -104,10 +116,17 @@ class ActorClient:
             del self._requests[ref]
 
     def post_nowait(self, tenant: str, room: str, command_json: bytes) -> None:
-        """Hand over a message command that is JSON already; its success shows as an event."""
+        """Hand over a message command that is JSON already; its success shows as an event.
+
+        Raises:
+            Refusal: it is too large to be sent.
+        """
         self._enqueue(tenant, room, "message", command_json)
 
     def _enqueue(self, tenant: str, room: str, kind: RoomKind, command: bytes) -> None:
+        if len(command) > BATCH_BYTES_MAX:
+            # JetStream would refuse it for ever, and what comes after it would wait for ever.
+            raise Refusal(ErrorCode.TOO_LARGE, f"a command may have {BATCH_BYTES_MAX} bytes")
         outbox = self._outboxes.get((tenant, room))
         if outbox is None:
             outbox = self._outboxes[(tenant, room)] = _Outbox(tenant, room)
@@ -176,6 +195,21 @@ class ActorClient:
 
         return unsubscribe
 
+    async def publish_event(
+        self, tenant: str, source: str, kind: str, payload: bytes, event_id: str
+    ) -> None:
+        """Hand over an event of an external system; on return JetStream has buffered it.
+
+        Raises:
+            PublishFailed: it may or may not be buffered; the same event may be sent again.
+        """
+        await self._bus.publish_acked(
+            ingest_subject(tenant, source, kind),
+            payload,
+            timeout_s=PUBLISH_TIMEOUT_S,
+            headers={"Nats-Msg-Id": event_id},
+        )
+
     async def redeem_once(self, key: str) -> bool:
         """Whether this is the first use of `key`, whichever process asks.
 
@@ -213,3 +247,6 @@ def _next_batch(waiting: deque[tuple[RoomKind, bytes]]) -> tuple[RoomKind, list[
         commands.append(command)
         waiting.popleft()
     return kind, commands
+
+
+__all__ = ["ActorClient", "PublishFailed", "Unsubscribe"]

@@ -1,0 +1,1 @@
+"""Connector workers: they poll other products, publish events, and never touch the database."""

@@ -3,24 +3,43 @@
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import Any, Final
 
 import structlog
+import uvicorn
+from nats.aio.msg import Msg
 from prometheus_client import CollectorRegistry
+from pymongo.errors import PyMongoError
 
 from actors.client import ActorClient
 from actors.ingest.worker import IngestWorker
-from actors.runtime.jetstream import Bus
+from actors.protocol.limits import WORKER_TTL_S
+from actors.protocol.subjects import WORKER_ALIVE
+from actors.runtime.jetstream import Bus, PublishFailed
 from actors.runtime.metrics import ActorMetrics
 from actors.runtime.process import ActorProcess
 from actors.runtime.services import Services
+from connectors.runner import Connector
+from connectors.runner import run_connectors as run_all
+from connectors.vendors.demo_siem import DemoSiem
 from deploy.failpoints import armed
 from deploy.settings import ProcessSettings
 from deploy.telemetry import Check, configure_logs, health_app, health_server
+from deploy.token_keys import load_token_keys
+from gateway.app import GatewayServices, create_app, server_config
+from gateway.metrics import GatewayMetrics
+from gateway.rest.access import Verifier
+from gateway.settings import GatewaySettings
 from store.driver import MongoConnection
 from store.keys import KeyRing
+from store.reader import Reader
 from store.rows import TenantRow
+from store.verify import RoomVerdict
+from store.verify import Verifier as Verification
+
+VERSION: Final = "0.1.0"
 
 log = structlog.get_logger(__name__)
 
@@ -72,15 +91,117 @@ async def run_actors(settings: ProcessSettings) -> None:
     log.info("actors.stopped")
 
 
+async def run_connectors(settings: ProcessSettings) -> None:
+    """Run a connector process until it is asked to stop."""
+    configure_logs(settings.log_level, settings.log_format, settings.process_name)
+    stop = stop_on_signals()
+    async with AsyncExitStack() as stack:
+        url, credentials = settings.require_nats()
+        bus = await Bus.connect(url, credentials, settings.process_name)
+        stack.push_async_callback(bus.close)
+        client = await ActorClient.start(bus, settings.process_name)
+        connectors: dict[str, Connector] = {}
+        if settings.demo_tenant:
+            connectors["demo-siem"] = DemoSiem(client, settings.demo_tenant).run
+
+        checks = {"nats": nats_check(bus)}
+        await _serve_health(settings, checks, CollectorRegistry(), stack)
+        await run_all(connectors, stop)
+
+
+async def run_gateway(settings: ProcessSettings) -> None:
+    """Run a gateway until it is asked to stop."""
+    configure_logs(settings.log_level, settings.log_format, settings.process_name)
+    async with AsyncExitStack() as stack:
+        bus, connection, keys = await _connections(settings, stack)
+        chosen = GatewaySettings(
+            version=VERSION,
+            allowed_origins=frozenset(filter(None, settings.allowed_origins.split(","))),
+            argon2_memory_kib=settings.argon2_memory_kib,
+            argon2_passes=settings.argon2_passes,
+        )
+        services = GatewayServices(
+            reader=Reader(connection, keys),
+            actors=await ActorClient.start(bus, settings.process_name),
+            token_keys=await load_token_keys(connection, keys.root, settings.issuer),
+            settings=chosen,
+            checks={
+                **base_checks(bus, connection.ping),
+                "actors": (await ActorsAlive.listen(bus)).check,
+            },
+            verifier=room_verifier(connection, keys),
+            metrics=GatewayMetrics(CollectorRegistry()),
+            unavailable=(PyMongoError, PublishFailed),
+        )
+        config = server_config(create_app(services), chosen, host=settings.host, port=settings.port)
+        # uvicorn takes SIGTERM and SIGINT itself, and closes its sockets before it returns.
+        await uvicorn.Server(config).serve()
+
+
+class ActorsAlive:
+    """Whether any actor process has said lately that it lives."""
+
+    def __init__(self) -> None:
+        self._heard = float("-inf")
+
+    @classmethod
+    async def listen(cls, bus: Bus) -> "ActorsAlive":
+        """Listen from now on."""
+        alive = cls()
+        await bus.client.subscribe(WORKER_ALIVE, cb=alive._on_alive)
+        return alive
+
+    async def _on_alive(self, _: Msg) -> None:
+        self._heard = time.monotonic()
+
+    async def check(self) -> None:
+        """Fail if none has."""
+        if time.monotonic() - self._heard > WORKER_TTL_S:
+            raise RuntimeError("no actor process is running")
+
+
+def room_verifier(connection: MongoConnection, keys: KeyRing) -> Verifier:
+    """What the gateway runs to verify one room, telling how it goes."""
+
+    async def verify(tenant: str, room: str) -> AsyncIterator[dict[str, Any]]:
+        verdict = RoomVerdict(room)
+        async for checked in Verification(connection, keys, tenant).check_room(verdict):
+            yield {"type": "progress", "room": room, "checked": checked}
+        problem = verdict.first_problem
+        yield {
+            "type": "verdict",
+            "room": room,
+            "verified": problem is None,
+            "records": verdict.records,
+            "head": verdict.head.seq,
+            "hash": verdict.head.hash.hex(),
+            "first_problem": {
+                "seq": problem.seq,
+                "code": str(problem.harm),
+                "detail": problem.detail,
+            }
+            if problem
+            else None,
+        }
+
+    return verify
+
+
 def base_checks(bus: Bus, ping: Callable[[], Awaitable[None]]) -> dict[str, Check]:
     """The checks that every process has."""
 
-    async def check_nats() -> None:
+    return {"nats": nats_check(bus), "mongodb": ping}
+
+
+def nats_check(bus: Bus) -> Check:
+    """Whether NATS answers."""
+
+    async def check() -> None:
         if not bus.is_connected:
             raise RuntimeError("not connected")
         await bus.client.flush()
 
-    return {"nats": check_nats, "mongodb": ping}
+    return check
 
 
 async def _connections(

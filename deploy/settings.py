@@ -36,6 +36,7 @@ class ProcessSettings(BaseSettings):
         issuer: what access tokens name as their issuer.
         argon2_memory_kib, argon2_passes: cost of a password check.
         failpoints: fault tests only: `point:action:nth`, by comma.
+        demo_tenant: the tenant for which the demonstration SIEM reports; none if empty.
         static_epoch: fault tests only: own every shard at this epoch and ask nobody.
     """
 
@@ -60,8 +61,7 @@ class ProcessSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     failpoints: str = ""
     static_epoch: int | None = None
-    demo_url: str = ""
-    demo_credentials: Path | None = None
+    demo_tenant: str = ""
 
     def require_nats(self) -> tuple[str, Path]:
         """The server and the credentials file."""

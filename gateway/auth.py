@@ -55,11 +55,13 @@ class _RefreshToken:
 class SignIn:
     """Login, refresh, logout."""
 
-    def __init__(self, reader: Reader, actors: ActorClient, tokens: Tokens) -> None:
+    def __init__(
+        self, reader: Reader, actors: ActorClient, tokens: Tokens, passwords: PasswordCheck
+    ) -> None:
         self._reader = reader
         self._actors = actors
         self._tokens = tokens
-        self._passwords = PasswordCheck()
+        self._passwords = passwords
 
     async def login(self, name: str, password: str, address: str) -> SignedIn:
         """Open a session for whoever has this name and password.
@@ -146,10 +148,6 @@ class SignIn:
         except Refusal as refusal:
             if refusal.code is not ErrorCode.SESSION_ENDED:
                 raise
-
-    def close(self) -> None:
-        """Stop what runs in the background."""
-        self._passwords.close()
 
     async def _authenticated(self, name: str, password: str) -> tuple[str, UserRow]:
         known: list[tuple[str, UserRow]] = []

@@ -20,7 +20,6 @@ from actors.client import ActorClient
 from actors.protocol.envelope import Reply
 from actors.protocol.errors import ErrorCode, Refusal
 from gateway.auth import SessionCheck
-from gateway.errors import OUTCOMES
 from gateway.fanout import Fanout
 from gateway.feed import Follower, RoomFeed
 from gateway.frames import (
@@ -39,6 +38,7 @@ from gateway.frames import (
 from gateway.history import RoomHistory, entry_of
 from gateway.limits import HELLO_TIMEOUT_S, SESSION_CHECK_S
 from gateway.metrics import GatewayMetrics
+from gateway.outlet import Outlet
 from gateway.replay import Replayer
 from gateway.rooms import visible_room
 from gateway.session import Session, SessionState, refusal_of_text
@@ -73,6 +73,7 @@ class Connection:
         self._protocol = protocol
         self._services = services
         self._session = Session(services.settings)
+        self._out = Outlet(protocol, self._session, services.settings, services.metrics)
         self._loop = asyncio.get_running_loop()
         self._reader: TenantReader | None = None
         self._group: asyncio.TaskGroup | None = None
@@ -80,6 +81,7 @@ class Connection:
         self._inbox: deque[bytes] = deque()
         self._busy = False
         self._full = False
+        self._settled = asyncio.Event()
         self._checked_at = self._loop.time()
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -104,8 +106,7 @@ class Connection:
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the socket; nothing of it is obeyed any more."""
-        self._session.state = SessionState.CLOSED
-        self._protocol.close(code, reason)
+        self._out.close(code, reason)
 
     # Frames in --------------------------------------------------------------------------------
 
@@ -125,9 +126,9 @@ class Connection:
         try:
             self._obey(read_frame(data))
         except (BadFrame, Refusal) as error:
-            self._fail(error.code, error.detail)
-        except Exception:
-            self._broke("frame")
+            self._out.fail(error.code, error.detail)
+        except Exception as error:
+            self._out.broke(error)
 
     def _obey(self, frame: AnyFrame) -> None:
         if self._session.state is SessionState.AWAITING_HELLO and not isinstance(frame, Hello):
@@ -138,11 +139,11 @@ class Connection:
             case Subscribe():
                 self._in_turn(self._subscribe(frame))
             case Unsubscribe():
-                self._leave(frame.room)
+                self._in_turn(self._unsubscribe(frame.room))
             case Hello():
                 self._in_turn(self._hello(frame.token))
             case Ping():
-                self._write(encode_frame("pong", n=frame.n))
+                self._out.write(encode_frame("pong", n=frame.n))
 
     def _in_turn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do what takes waiting; later frames wait for it."""
@@ -154,7 +155,7 @@ class Connection:
         try:
             await work
         except Refusal as refusal:
-            self._fail(refusal.code, refusal.detail)
+            self._out.fail(refusal.code, refusal.detail)
         self._busy = False
         while self._inbox and not self._busy and self._session.state is not SessionState.CLOSED:
             self._handle(self._inbox.popleft())
@@ -185,7 +186,7 @@ class Connection:
         self._close_after(remaining_s, CloseCode.UNAUTHENTICATED, "the token is too old")
         heartbeat = self._services.settings.heartbeat_s
         user, tenant = principal.user, principal.tenant
-        self._write(encode_frame("welcome", user=user, tenant=tenant, heartbeat=heartbeat))
+        self._out.write(encode_frame("welcome", user=user, tenant=tenant, heartbeat=heartbeat))
 
     def _signed_in(self) -> tuple[Principal, TenantReader]:
         if self._session.principal is None or self._reader is None:
@@ -214,7 +215,7 @@ class Connection:
         try:
             await self._services.sessions.tenant_of(principal)
         except Refusal as refusal:
-            self._fail(refusal.code, refusal.detail)
+            self._out.fail(refusal.code, refusal.detail)
         except Exception as error:
             # Not to be found out now; the token's own end still holds.
             log.warning("socket.session_unchecked", error=repr(error))
@@ -224,7 +225,7 @@ class Connection:
     def _post(self, frame: PostFrame) -> None:
         refused = refusal_of_text(frame.body)
         if refused is not None:
-            self._reject(refused.code, refused.detail, frame.room, frame.client_id)
+            self._out.reject(refused.code, refused.detail, frame.room, frame.client_id)
         elif frame.room in self._session.subscriptions:
             self._hand_over(frame, quiet=True)
         else:
@@ -235,7 +236,7 @@ class Connection:
         try:
             await visible_room(reader, principal, frame.room)
         except Exception as error:
-            self._reject_for(error, frame.room, frame.client_id)
+            self._out.reject_for(error, frame.room, frame.client_id)
         else:
             self._hand_over(frame, quiet=False)
 
@@ -258,6 +259,7 @@ class Connection:
             self._pace()
 
     def _settle(self, room: str, client_id: str) -> None:
+        self._settled.set()
         if self._session.settle(room, client_id) and self._full and self._session.has_room:
             self._full = False
             self._pace()
@@ -266,7 +268,7 @@ class Connection:
         """Take an actor's answer to a post that will not show as a new entry of a followed room."""
         if reply.code is not None:
             self._settle(room, reply.client_id)
-            self._reject(reply.code, reply.detail, room, reply.client_id)
+            self._out.reject(reply.code, reply.detail, room, reply.client_id)
         elif reply.receipt is not None and self._session.state is SessionState.OPEN:
             self._spawn(self._find_out(room, reply.client_id))
 
@@ -281,9 +283,9 @@ class Connection:
         self._settle(room, client_id)
         if stored is None:
             detail = "no receipt in time; send it again with the same client_id"
-            self._reject(ErrorCode.OUTCOME_UNKNOWN, detail, room, client_id)
+            self._out.reject(ErrorCode.OUTCOME_UNKNOWN, detail, room, client_id)
         else:
-            self._write(encode_text_frame(encode_entry(entry_of(stored)).own_payload()))
+            self._out.write(encode_text_frame(encode_entry(entry_of(stored)).own_payload()))
 
     # Following --------------------------------------------------------------------------------
 
@@ -292,7 +294,7 @@ class Connection:
         try:
             feed, follower = await self._joined(room)
         except Exception as error:
-            self._reject_for(error, room)
+            self._out.reject_for(error, room)
             return
         self._session.subscriptions[room] = (feed, follower)
         self._spawn(self._replay(feed, follower, frame.after))
@@ -303,11 +305,11 @@ class Connection:
         if refused is not None:
             raise Refusal(refused.code, refused.detail)
         row = await visible_room(reader, principal, room)
-        self._leave(room)
+        await self._unsubscribe(room)
         follower = Follower(
             user=principal.user,
             listed_only=principal.role not in row.open_to,
-            write=self._write,
+            write=self._out.write,
             settle=partial(self._settle, room),
             evict=partial(self._evicted, room),
         )
@@ -322,56 +324,29 @@ class Connection:
 
     async def _replay(self, feed: RoomFeed, follower: Follower, after: int | None) -> None:
         try:
-            await self._services.replayer.run(feed, follower, after, self._protocol.drained)
+            await self._services.replayer.run(feed, follower, after, self._out.drained)
         except Exception as error:
             if not follower.ended:
                 self._leave(feed.history.room)
-                self._reject_for(error, feed.history.room)
+                self._out.reject_for(error, feed.history.room)
+
+    async def _unsubscribe(self, room: str) -> None:
+        # What was posted before shows as an entry only as long as the room is followed.
+        while room in self._session.subscriptions and self._session.has_posts_in(room):
+            self._settled.clear()
+            await self._settled.wait()
+        self._leave(room)
 
     def _evicted(self, room: str) -> None:
         self._leave(room)
-        self._reject(ErrorCode.NOT_A_MEMBER, "you are no longer a member of this room", room)
+        self._out.reject(ErrorCode.NOT_A_MEMBER, "you are no longer a member of this room", room)
 
     def _leave(self, room: str) -> None:
         principal = self._session.principal
         subscription = self._session.subscriptions.pop(room, None)
         if principal is not None and subscription is not None:
             self._services.fanout.leave(principal.tenant, *subscription)
-
-    # Frames out -------------------------------------------------------------------------------
-
-    def _write(self, frames: bytes) -> None:
-        protocol = self._protocol
-        protocol.write_frames(frames)
-        if not protocol.is_backed_up or self._session.state is SessionState.CLOSED:
-            return
-        if protocol.buffered_bytes() > self._services.settings.outbound_bytes_max:
-            self._services.metrics.slow_closes.inc()
-            self.close(CloseCode.TOO_SLOW, "too slow; resume from your last seq")
-
-    def _reject(
-        self, code: ErrorCode, detail: str, room: str, client_id: str | None = None
-    ) -> None:
-        self._services.metrics.rejected.labels(code.value).inc()
-        self._write(
-            encode_frame("rejected", room=room, client_id=client_id, code=code, detail=detail)
-        )
-
-    def _reject_for(self, error: Exception, room: str, client_id: str | None = None) -> None:
-        if isinstance(error, Refusal):
-            self._reject(error.code, error.detail, room, client_id)
-        else:
-            log.warning("socket.part_unavailable", error=repr(error))
-            detail = "a part of the system does not answer; try again"
-            self._reject(ErrorCode.UNAVAILABLE, detail, room, client_id)
-
-    def _fail(self, code: ErrorCode, detail: str) -> None:
-        self._write(encode_frame("error", code=code, detail=detail))
-        self.close(OUTCOMES[code].close or CloseCode.BAD_FRAME, code.value)
-
-    def _broke(self, where: str) -> None:
-        log.exception("socket.failed", where=where)
-        self._fail(ErrorCode.INTERNAL, "something went wrong here; reconnect and resume")
+        self._settled.set()
 
     # Tasks ------------------------------------------------------------------------------------
 
@@ -386,8 +361,8 @@ class Connection:
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception:
-            self._broke("task")
+        except Exception as error:
+            self._out.broke(error)
 
     def _end(self) -> None:
         self._session.state = SessionState.CLOSED

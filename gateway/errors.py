@@ -124,8 +124,13 @@ def problem(
     return Problem(outcome.status, code, outcome.title, detail, faults, instance)
 
 
-def install(app: FastAPI) -> None:
-    """Have every error of an application answered with a problem document."""
+def install(app: FastAPI, unavailable: tuple[type[Exception], ...] = ()) -> None:
+    """Have every error of an application answered with a problem document.
+
+    `unavailable` are exceptions that say that a server underneath does not answer.
+    """
+    for kind in unavailable:
+        app.add_exception_handler(kind, _on_unavailable)
     app.add_exception_handler(Refusal, _on_refusal)
     app.add_exception_handler(OutcomeUnknown, _on_outcome_unknown)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -143,6 +148,12 @@ async def _on_outcome_unknown(_request: Request, _error: Exception) -> Response:
     code = ErrorCode.OUTCOME_UNKNOWN
     detail = "no receipt came in time; send the same request with the same Idempotency-Key again"
     return problem(code, detail).response(_extra_headers(code))
+
+
+async def _on_unavailable(_request: Request, error: Exception) -> Response:
+    log.warning("request.part_unavailable", error=repr(error))
+    code = ErrorCode.UNAVAILABLE
+    return problem(code, "try again in a moment").response(_extra_headers(code))
 
 
 async def _on_invalid(_request: Request, error: Exception) -> Response:

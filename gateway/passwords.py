@@ -17,15 +17,14 @@ from gateway.limits import PASSWORD_CHARS_MAX, PASSWORD_THREADS, PASSWORD_WAITIN
 
 MEMORY_KIB: Final = 46 * 1024
 PASSES: Final = 1
-LANES: Final = 1
 """OWASP password storage cheat sheet: argon2id with 46 MiB and one pass (or 19 MiB and two)."""
 
 
-def _hasher() -> PasswordHasher:
-    return PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
+def _hasher(memory_kib: int, passes: int) -> PasswordHasher:
+    return PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
 
 
-def hash_password(password: str) -> str:
+def hash_password(password: str, *, memory_kib: int = MEMORY_KIB, passes: int = PASSES) -> str:
     """The argon2id string of a new password.
 
     Raises:
@@ -33,14 +32,14 @@ def hash_password(password: str) -> str:
     """
     if not 1 <= len(password) <= PASSWORD_CHARS_MAX:
         raise ValueError(f"a password has 1 to {PASSWORD_CHARS_MAX} characters")
-    return _hasher().hash(password)
+    return _hasher(memory_kib, passes).hash(password)
 
 
 class PasswordCheck:
-    """Checks passwords of one process."""
+    """Checks passwords of one process; the cost is that of the hashes it expects to see."""
 
-    def __init__(self) -> None:
-        self._hasher = _hasher()
+    def __init__(self, memory_kib: int = MEMORY_KIB, passes: int = PASSES) -> None:
+        self._hasher = _hasher(memory_kib, passes)
         self._threads = ThreadPoolExecutor(PASSWORD_THREADS, thread_name_prefix="password")
         self._nobody = self._hasher.hash(secrets.token_hex(16))
         self._waiting = 0

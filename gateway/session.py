@@ -77,6 +77,10 @@ class Session:
         """Forget a post whose fate is known; whether it was remembered."""
         return self._inflight.pop((room, client_id), None) is not None
 
+    def has_posts_in(self, room: str) -> bool:
+        """Whether a post into a room is under way."""
+        return any(place == room for place, _ in self._inflight)
+
     @property
     def is_full(self) -> bool:
         """Whether no more posts should be taken for now."""

@@ -8,6 +8,7 @@ from gateway.limits import (
     OUTBOUND_BYTES_MAX,
     SUBSCRIPTIONS_MAX,
 )
+from gateway.passwords import MEMORY_KIB, PASSES
 
 
 class GatewaySettings(BaseModel):
@@ -26,5 +27,7 @@ class GatewaySettings(BaseModel):
     frames_per_second_max: int = Field(default=FRAMES_PER_SECOND_MAX, ge=1)
     inflight_posts_max: int = Field(default=INFLIGHT_POSTS_MAX, ge=2)
     outbound_bytes_max: int = Field(default=OUTBOUND_BYTES_MAX, ge=64 * 1024)
+    argon2_memory_kib: int = Field(default=MEMORY_KIB, ge=8)
+    argon2_passes: int = Field(default=PASSES, ge=1)
     tls: bool = False
     """Whether clients reach this gateway by TLS only; browsers are then told to insist on it."""

@@ -25,5 +25,11 @@ def canonical_flat(value: dict[str, str | int | None]) -> bytes:
 
     Thirty times as fast as `canonical` and equal to it on this domain, which a property test shows:
     sorting by UTF-8 and by UTF-16 agree on ASCII keys, and no number needs the rules for floats.
+
+    Raises:
+        NotCanonical: an integer of 2^53 or more, or a lone surrogate.
     """
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
+    except orjson.JSONEncodeError as error:
+        raise NotCanonical(str(error)) from error

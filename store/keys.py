@@ -143,6 +143,7 @@ class KeyRing:
 
         Raises:
             KeyMissing: it is not there, or was destroyed.
+            SealBroken: what is there was wrapped for another room or altered.
         """
         known = self._rooms.get((tenant, room, epoch))
         if known is not None:
@@ -190,13 +191,16 @@ class KeyRing:
     async def _opened(self, tenant: str, room: str, document: Document) -> RoomKey:
         name: str = document["_id"]
         wrapping = await self.tenant_cipher(tenant)
-        epoch = int(name.rsplit("/", 1)[1], 16)
-        key = RoomKey(
-            epoch=epoch,
-            cipher=Cipher(wrapping.open(document["wrapped"], _wrapping(ROOM_KEY, name))),
-            from_seq=document["from_seq"],
-            created_ms=document["created"],
-        )
+        try:
+            epoch = int(name.rsplit("/", 1)[1], 16)
+            key = RoomKey(
+                epoch=epoch,
+                cipher=Cipher(wrapping.open(document["wrapped"], _wrapping(ROOM_KEY, name))),
+                from_seq=document["from_seq"],
+                created_ms=document["created"],
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise KeyMissing(f"the document of room key {name} is not whole") from error
         self._rooms[(tenant, room, epoch)] = key
         while len(self._rooms) > CIPHERS_IN_MEMORY_MAX:
             self._rooms.popitem(last=False)

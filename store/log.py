@@ -8,12 +8,9 @@ from store.chain import Cursor, Head
 from store.driver import Document, MongoConnection
 from store.errors import WrongPlace
 from store.keys import KeyRing
-from store.mongo import CONTENTS, RECORDS, tenant_database
+from store.mongo import CONTENTS, DUPLICATE_KEY, RECORDS, tenant_database
 from store.opening import open_contents
 from store.record import Record, place, record_of
-
-DUPLICATE_KEY = 11_000
-"""MongoDB's error code for a unique index that was hit."""
 
 
 class TenantLog:

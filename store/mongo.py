@@ -9,6 +9,9 @@ from typing import Any, Final
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+DUPLICATE_KEY: Final = 11_000
+"""MongoDB's error code for a unique index that was hit."""
+
 PLATFORM_DATABASE: Final = "wardroom"
 TENANT_DATABASE_PREFIX: Final = "wardroom_"
 

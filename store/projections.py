@@ -6,13 +6,14 @@ from typing import Any
 
 import orjson
 from pymongo import UpdateOne
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from store.chain import Cursor, Head
 from store.driver import MongoConnection
 from store.keys import KeyRing
 from store.mongo import (
     DEAD_LETTERS,
+    DUPLICATE_KEY,
     EVENTS,
     LANES,
     LOGINS,
@@ -60,25 +61,37 @@ class Projections:
         await self._advance(room, snapshot.applied, {"state": sealed})
 
     async def _advance(self, room: str, applied: int, fields: dict[str, Any]) -> None:
+        condition = {"_id": room, "applied": {"$not": {"$gte": applied}}}
+        change = {"$set": {**fields, "applied": applied}}
         try:
-            await self._database[ROOMS].update_one(
-                {"_id": room, "applied": {"$lt": applied}},
-                {"$set": {**fields, "applied": applied}},
-                upsert=True,
-            )
+            await self._database[ROOMS].update_one(condition, change, upsert=True)
         except DuplicateKeyError:
-            # The filter matched nothing because what stands there is as new or newer.
-            return
+            # What stands there is as new or newer, or a head was noted there a moment ago.
+            await self._database[ROOMS].update_one(condition, change)
 
     async def save_heads(self, heads: dict[str, Head]) -> None:
         """Note where the heads of rooms are: a chain that later ends before its head was cut."""
         changes = [
-            UpdateOne({"_id": room, "head": {"$not": {"$gte": head.seq}}}, {"$set": fields})
+            UpdateOne(
+                {"_id": room, "head": {"$not": {"$gte": head.seq}}},
+                {"$set": {"head": head.seq, "head_hash": head.hash}},
+                # The tenant's own chain may have no row yet, and its end counts most.
+                upsert=True,
+            )
             for room, head in heads.items()
-            for fields in ({"head": head.seq, "head_hash": head.hash},)
         ]
-        if changes:
+        if not changes:
+            return
+        try:
             await self._database[ROOMS].bulk_write(changes, ordered=False)
+        except BulkWriteError as error:
+            details = error.details or {}
+            failures = details.get("writeErrors", ())
+            # A duplicate key means that somebody has noted a later head.
+            if details.get("writeConcernErrors") or any(
+                failure.get("code") != DUPLICATE_KEY for failure in failures
+            ):
+                raise
 
     async def snapshot(self, room: str) -> Snapshot | None:
         """The last saved state of an actor."""
@@ -124,14 +137,16 @@ class Projections:
             )
 
     async def save_session(self, row: SessionRow) -> None:
-        """Write a sign-in as it now stands."""
-        await self._database[SESSIONS].replace_one(
+        """Write a new sign-in. One that is there stays: an owner that was overtaken, or the replay of
+        a chain, must not bring an ended session back to life."""
+        await self._database[SESSIONS].update_one(
             {"_id": row.session},
             {
-                "_id": row.session,
-                "user": row.user,
-                "expires": datetime.fromtimestamp(row.expires_ms / 1000, UTC),
-                "ended": row.ended,
+                "$setOnInsert": {
+                    "user": row.user,
+                    "expires": datetime.fromtimestamp(row.expires_ms / 1000, UTC),
+                    "ended": row.ended,
+                }
             },
             upsert=True,
         )
@@ -139,7 +154,7 @@ class Projections:
     async def extend_session(self, session: str, expires_ms: int) -> None:
         """Let a session last longer."""
         expires = datetime.fromtimestamp(expires_ms / 1000, UTC)
-        await self._database[SESSIONS].update_one({"_id": session}, {"$set": {"expires": expires}})
+        await self._database[SESSIONS].update_one({"_id": session}, {"$max": {"expires": expires}})
 
     async def end_session(self, session: str) -> None:
         """Mark a session as ended."""

@@ -22,7 +22,7 @@ from store.mongo import (
 )
 from store.opening import open_contents
 from store.record import Record, place, record_of
-from store.rows import LoginCandidate, RoomRow, TenantRow, UserRow
+from store.rows import LoginCandidate, RoomRow, SessionRow, TenantRow, UserRow
 from store.sealing import bound_to
 
 LOGIN_CANDIDATES_MAX: Final = 4
@@ -205,10 +205,18 @@ class TenantReader:
             password_hash=fields["password_hash"],
         )
 
+    async def session(self, session: str) -> SessionRow | None:
+        """A sign-in; None once it is forgotten."""
+        document = await self._database[SESSIONS].find_one({"_id": session})
+        if document is None:
+            return None
+        expires_ms = round(document["expires"].timestamp() * 1000)
+        return SessionRow(session, document["user"], expires_ms, ended=document["ended"])
+
     async def session_active(self, session: str) -> bool:
         """Whether a sign-in has not ended."""
-        document = await self._database[SESSIONS].find_one({"_id": session})
-        return document is not None and not document["ended"]
+        row = await self.session(session)
+        return row is not None and not row.ended
 
     async def dead_letters(self, limit: int) -> list[Mapping[str, Any]]:
         """The newest bodies that could not be read: reason, subject, time and body."""
@@ -275,12 +283,18 @@ class Reader:
         return TenantReader(self._connection, self._keys, tenant)
 
     async def logins(self, name: str) -> list[LoginCandidate]:
-        """Users who sign in with this name: a username, an e-mail, or username@tenant."""
-        found = await self._logins(self._keys.root.login_token(name), None)
+        """Users who sign in with this name: a username, an e-mail, or username@tenant.
+
+        All meanings count, the one that names its tenant first: or a tenant could take another's
+        people their way in by giving such a name to one of its own.
+        """
+        found: list[LoginCandidate] = []
         username, at, tenant = name.rpartition("@")
-        if not found and at:
-            found = await self._logins(self._keys.root.login_token(username), tenant.strip())
-        return found
+        if at:
+            tenant = tenant.strip().casefold()
+            found = await self._logins(self._keys.root.login_token(username), tenant)
+        others = await self._logins(self._keys.root.login_token(name), None)
+        return list(dict.fromkeys([*found, *others]))[:LOGIN_CANDIDATES_MAX]
 
     async def _logins(self, token: str, tenant: str | None) -> list[LoginCandidate]:
         condition = {"login": token} if tenant is None else {"login": token, "tenant": tenant}

@@ -103,6 +103,42 @@ class Record:
         }
 
 
+HASHES: Final = ("prev", "commit", "hash")
+NUMBERS: Final = ("seq", "epoch", "at", "content_length", "lane", "src", "index")
+TEXTS: Final = ("_id", "tenant", "room", "kind", "actor", "client_id")
+FIELDS: Final = frozenset({*HASHES, *NUMBERS, *TEXTS, "v", "target"})
+NUMBER_LIMIT: Final = 2**53
+"""Numbers stay below it: a JSON number is a double to many readers (RFC 8259, section 6)."""
+
+
+def shape_fault(document: dict[str, Any]) -> str | None:
+    """What keeps a document from having the form of `Record.document`; None if it has it.
+
+    BSON knows more types than the header: a 3.0 or a field too many would go unseen by the hash.
+    """
+    if document.keys() != FIELDS:
+        return f"fields too many or missing: {sorted(document.keys() ^ FIELDS)}"
+    if not _is_number(document["v"]) or document["v"] != RECORD_VERSION:
+        return f"version {document['v']!r}"
+    for name in NUMBERS:
+        if not _is_number(document[name]):
+            return f"{name} is not a number of a header"
+    if document["target"] is not None and not _is_number(document["target"]):
+        return "target is neither null nor a number of a header"
+    for name in TEXTS:
+        if type(document[name]) is not str:
+            return f"{name} is not a text"
+    for name in HASHES:
+        if type(document[name]) is not bytes or len(document[name]) != hashlib.sha256().digest_size:
+            return f"{name} is not 32 bytes"
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    # An Int64 of BSON is a subclass of int; so is bool, which is another type in JSON.
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < NUMBER_LIMIT
+
+
 def record_of(document: dict[str, Any]) -> Record:
     """The record in a document, as it stands there: nothing is checked.
 

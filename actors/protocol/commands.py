@@ -3,11 +3,18 @@ cut in the middle is continued, never repeated."""
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    field_serializer,
+)
 
 from actors.protocol.findings import Finding
 from actors.protocol.ids import ClientId, RoomId, SessionId, UserId
-from actors.protocol.limits import MEMBERS_MAX, NAME_CHARS_MAX, REASON_CHARS_MAX
+from actors.protocol.limits import MEMBERS_MAX, NAME_CHARS_MAX, REASON_CHARS_MAX, TIME_MS_MAX
 from actors.protocol.roles import Role, RoomRole
 
 Name = Annotated[
@@ -15,6 +22,7 @@ Name = Annotated[
 ]
 Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+TimeMs = Annotated[int, Field(ge=0, le=TIME_MS_MAX)]
 
 
 class Command(BaseModel):
@@ -63,6 +71,11 @@ class CreateRoom(Command):
     incident: IncidentLink | None = None
     members: dict[UserId, RoomRole] = Field(default_factory=dict, max_length=MEMBERS_MAX)
     open_to: frozenset[Role] = frozenset()
+
+    @field_serializer("open_to")
+    def _in_one_order(self, open_to: frozenset[Role]) -> list[Role]:
+        # A set has another order in every process, and the fingerprint is made from this.
+        return sorted(open_to)
 
 
 class RenameRoom(Command):
@@ -127,7 +140,7 @@ class OpenSession(Command):
     session: SessionId
     user: UserId
     refresh: Digest = Field(repr=False)
-    expires_ms: int
+    expires_ms: TimeMs
     address: str = ""
 
 
@@ -138,7 +151,7 @@ class RefreshSession(Command):
     session: SessionId
     presented: Digest = Field(repr=False)
     refresh: Digest = Field(repr=False)
-    expires_ms: int
+    expires_ms: TimeMs
 
 
 class EndSession(Command):

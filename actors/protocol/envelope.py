@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 
 from actors.protocol.errors import ErrorCode
+from actors.protocol.limits import BATCH_COMMANDS_MAX
+from actors.protocol.subjects import is_reply_subject
 
 VERSION = 1
 
@@ -40,6 +42,10 @@ def decode_batch(data: bytes) -> CommandBatch:
     commands, reply_to = message.get("commands"), message.get("reply_to")
     if not isinstance(commands, list) or not isinstance(reply_to, str):
         raise ValueError("a command batch needs commands and reply_to")
+    if len(commands) > BATCH_COMMANDS_MAX:
+        raise ValueError(f"a command batch has at most {BATCH_COMMANDS_MAX} commands")
+    if reply_to and not is_reply_subject(reply_to):
+        raise ValueError("reply_to must be empty or reply.<process>")
     return CommandBatch(reply_to, commands)
 
 

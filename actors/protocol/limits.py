@@ -18,6 +18,9 @@ REASON_CHARS_MAX: Final = 2_000
 MEMBERS_MAX: Final = 5_000
 """People listed as members of one room."""
 
+TIME_MS_MAX: Final = 253_402_300_799_000
+"""Unix milliseconds at the end of the year 9999, the last that every part of the system can hold."""
+
 # Coalescing ---------------------------------------------------------------------------------
 BATCH_COMMANDS_MAX: Final = 512
 """Commands that travel as one JetStream message."""

@@ -1,10 +1,11 @@
 """The only place that spells a subject, a stream or a bucket; building and parsing are inverses."""
 
+import re
 import zlib
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from actors.protocol.ids import is_tenant_id, is_token
+from actors.protocol.ids import TENANT_ROOM, is_room_id, is_tenant_id, is_token
 from actors.protocol.limits import SHARDS
 
 RoomKind = Literal["message", "presence", "command"]
@@ -16,6 +17,9 @@ TICKETS_BUCKET: Final = "tickets"
 DEAD_LETTER_STREAM: Final = "DEADLETTERS"
 WORKER_ALIVE: Final = "worker.alive"
 TENANTS_CHANGED: Final = "platform.tenants"
+
+
+_REPLY: Final = re.compile(r"reply\.[A-Za-z0-9_-]{1,128}")
 
 
 def room_stream(tenant: str) -> str:
@@ -81,11 +85,13 @@ def parse_stored_room_subject(subject: str) -> StoredRoomSubject:
     """Take apart `room.<lane>.<tenant>.<room>.<kind>`.
 
     Raises:
-        ValueError: the subject has another shape.
+        ValueError: the subject has another shape, or names no room that there can be.
     """
     tokens = subject.split(".")
     if len(tokens) != 5 or tokens[0] != "room" or not tokens[1].isdecimal():
         raise ValueError(f"not a stored room subject: {subject!r}")
+    if not (is_room_id(tokens[3]) or tokens[3] == TENANT_ROOM):
+        raise ValueError(f"{tokens[3]!r} can't name a room")
     return StoredRoomSubject(int(tokens[1]), tokens[2], tokens[3], tokens[4])
 
 
@@ -130,6 +136,11 @@ def event_subject(tenant: str, room: str) -> str:
 def reply_subject(process: str) -> str:
     """Where an actor answers the process that asked."""
     return f"reply.{process}"
+
+
+def is_reply_subject(subject: str) -> bool:
+    """Whether an actor may answer there: what it is told to publish on comes from a message."""
+    return _REPLY.fullmatch(subject) is not None
 
 
 def dead_letter_subject(tenant: str, origin: str) -> str:

@@ -19,7 +19,7 @@ def source_number(generation: int, stream_seq: int) -> int:
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """`live` ends with the ownership or with this opening; what it brought is dropped then."""
+    """`live` ends with the ownership or with this opening, for good; what it brought is dropped then."""
 
     tenant: str
     number: int
@@ -27,6 +27,8 @@ class Lane:
     cursor: Cursor
     on_fenced: Callable[[int], None]
     live: bool = True
+    abandoned: bool = False
+    """Some of its commands were dropped undone: it is not seen through any further."""
     reader: LaneReader | None = None
     seen: Cursor = field(default_factory=Cursor)
     """How far commands were committed or refused."""

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -39,14 +40,16 @@ class Lanes:
         self,
         services: Services,
         workers: Callable[[str], TenantWorker],
-        on_fenced: Callable[[int], None],
+        on_fenced: Callable[[int, int], None],
     ) -> None:
+        """`on_fenced` is given the shard and the epoch of a later owner's record."""
         self._services = services
         self._workers = workers
         self._on_fenced = on_fenced
         self._held: dict[int, int] = {}
         self._tenants: list[TenantRow] = []
         self._keepers: dict[LaneKey, tuple[int, asyncio.Task[None]]] = {}
+        self._adjusting = asyncio.Lock()
         self._openings = asyncio.Semaphore(OPENINGS_AT_ONCE_MAX)
         self._numbers = itertools.count()
         self._open: set[LaneKey] = set()
@@ -83,12 +86,17 @@ class Lanes:
         return wanted
 
     async def _adjust(self) -> None:
+        # Shards and tenants change side by side; what is wanted must not grow old half-way through.
+        async with self._adjusting:
+            await self._adjust_alone()
+
+    async def _adjust_alone(self) -> None:
         wanted = self._wanted()
         for key, (epoch, task) in list(self._keepers.items()):
             if key not in wanted or wanted[key][0] != epoch:
-                del self._keepers[key]
                 task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await asyncio.wait({task})
+                del self._keepers[key]
         for key, (epoch, tenant) in wanted.items():
             if key not in self._keepers:
                 task = asyncio.create_task(
@@ -107,7 +115,8 @@ class Lanes:
             first = False
             reopen = self._reopen
             broken = asyncio.Event()
-            lane = Lane(tenant.id, number, epoch, Cursor(), self._on_fenced)
+            fenced = partial(self._on_fenced, shard_of(tenant.id, number))
+            lane = Lane(tenant.id, number, epoch, Cursor(), fenced)
             try:
                 async with self._openings:
                     await self._start(worker, lane, broken)
@@ -115,6 +124,8 @@ class Lanes:
                 await self._watch(lane, broken, reopen)
             except (NatsError, PyMongoError, TimeoutError) as error:
                 log.warning("lane.not_open", lane=f"{tenant.id}/{number}", error=repr(error))
+            except Exception:  # a lane that nobody keeps would stay silent for ever
+                log.exception("lane.failed", lane=f"{tenant.id}/{number}")
             finally:
                 self._open.discard((tenant.id, number))
                 await self._put_down(worker, lane)

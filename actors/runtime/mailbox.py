@@ -85,9 +85,9 @@ class Mailbox:
     ) -> Proposal | Receipt | Rejection:
         """What a command makes of this actor: a record, the receipt it got before, or nothing."""
         mark = fingerprint(command)
-        known = self.recent.get((command.actor, command.client_id))
+        known = self.recall(command, mark)
         if known is not None:
-            return _repeated(known, command, mark)
+            return known
         event = self.behaviour.decide(self.state, command, Moment(self.head.seq, now_ms))
         if isinstance(event, Rejection):
             if command.role is not Role.EXTERNAL or not self.head.seq:
@@ -109,6 +109,11 @@ class Mailbox:
         )
         return Proposal(draft, event, mark)
 
+    def recall(self, command: Command, mark: str) -> Receipt | Rejection | None:
+        """The answer to a command that is known to have been committed; None for any other."""
+        known = self.recent.get((command.actor, command.client_id))
+        return None if known is None else _repeated(known, command, mark)
+
     def after(self, record: Record, event: EventType) -> Any:
         """The state as it will be once `event` is committed as `record`."""
         return self.behaviour.evolve(self.state, event, record.actor, record.at)
@@ -121,10 +126,14 @@ class Mailbox:
 
     def remember(self, record: Record, mark: str | None) -> None:
         """Keep a receipt for the next time the command comes."""
-        recent = self.recent
-        recent[(record.actor, record.client_id)] = Known(receipt_of(record, duplicate=True), mark)
-        if len(recent) > RECENT_COMMANDS_PER_ROOM:
-            recent.popitem(last=False)
+        known = Known(receipt_of(record, duplicate=True), mark)
+        self.recent[(record.actor, record.client_id)] = known
+
+    def trim(self) -> None:
+        """Keep the last receipts only. Not before a commit is done: it may repeat more commands than
+        that, and must know each of them to get done."""
+        while len(self.recent) > RECENT_COMMANDS_PER_ROOM:
+            self.recent.popitem(last=False)
 
 
 def _repeated(known: Known, command: Command, mark: str) -> Receipt | Rejection:

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
+from pymongo.errors import PyMongoError
+
 from actors.protocol.codec import event_of, recorded_fingerprint
 from actors.protocol.events import EventType
 from actors.protocol.limits import ROOM_IDLE_S, ROOMS_IN_MEMORY_MAX, SNAPSHOT_EVERY_RECORDS
@@ -13,7 +15,6 @@ from actors.runtime.behaviour import behaviour_of
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.projector import project, save_snapshot
 from actors.runtime.services import Services
-from store.errors import StoreError
 from store.log import TenantLog
 from store.projections import Projections
 from store.record import Record
@@ -70,10 +71,13 @@ class Mailboxes:
         for room, loaded in zip(
             missing, await asyncio.gather(*map(self._load, missing)), strict=True
         ):
-            found[room] = loaded
             if isinstance(loaded, Mailbox):
-                loaded.used_at = now
-                self._known[room] = loaded
+                # Somebody else may have loaded it meanwhile, and be at work with it.
+                mailbox = self._known.setdefault(room, loaded)
+                mailbox.used_at = now
+                found[room] = mailbox
+            else:
+                found[room] = loaded
         return found
 
     async def _renew_key(self, mailbox: Mailbox) -> None:
@@ -86,8 +90,10 @@ class Mailboxes:
         async with self._loading:
             try:
                 return await self._read(room)
-            except (StoreError, ValueError) as error:
-                return RoomUnreadable(f"room {room} can't be loaded: {error}")
+            except PyMongoError:
+                raise
+            except Exception as error:  # one room's fault must not stop the tenant's commits
+                return RoomUnreadable(f"room {room} can't be loaded: {error!r}")
 
     async def _read(self, room: str) -> Mailbox:
         behaviour = behaviour_of(room)
@@ -105,9 +111,9 @@ class Mailboxes:
         return mailbox
 
     async def _fold(self, mailbox: Mailbox) -> list[tuple[int, EventType]]:
-        records = await self._log.since(
-            mailbox.room, mailbox.applied, mailbox.behaviour.state_kinds
-        )
+        since = await self._log.since(mailbox.room, mailbox.applied, mailbox.behaviour.state_kinds)
+        # Another owner may have written since the head was read; the state must not run ahead of it.
+        records = [record for record in since if record.seq <= mailbox.head.seq]
         contents = await self._log.contents(records)
         folded: list[tuple[int, EventType]] = []
         for record in records:
@@ -145,20 +151,25 @@ class Mailboxes:
 
     def forget_lane(self, lane: int) -> None:
         """Drop the mailboxes of a lane: the next owner's writes make them stale."""
-        self.forget([room for room, mailbox in self._known.items() if mailbox.lane in (lane, -1)])
+        self.forget([mailbox.room for mailbox in self.of_lane(lane)])
 
-    async def passivate(self, *, lane: int | None = None) -> None:
-        """Save and drop what has been silent for long or is too much; or all of a lane."""
+    def silent(self) -> list[Mailbox]:
+        """Those that nobody has needed for long, and the longest silent of those that are too many."""
         silent_since = time.monotonic() - ROOM_IDLE_S
         surplus = len(self._known) - ROOMS_IN_MEMORY_MAX
-        for position, mailbox in enumerate(list(self._known.values())):
-            due = position < surplus or mailbox.used_at < silent_since
-            if due if lane is None else mailbox.lane in (lane, -1):
-                await self._passivate(mailbox)
+        return [
+            mailbox
+            for position, mailbox in enumerate(self._known.values())
+            if position < surplus or mailbox.used_at < silent_since
+        ]
 
-    async def _passivate(self, mailbox: Mailbox) -> None:
-        head = mailbox.head
-        if head.seq > mailbox.applied:
+    def of_lane(self, lane: int) -> list[Mailbox]:
+        """Those of a lane, and those whose lane is not known yet."""
+        return [mailbox for mailbox in self._known.values() if mailbox.lane in (lane, -1)]
+
+    async def put_down(self, mailbox: Mailbox) -> None:
+        """Save and drop an actor that no commit under way is working with."""
+        if mailbox.head.seq > mailbox.applied:
             await save_snapshot(self._projections, mailbox)
-        if mailbox.head is head and self._known.get(mailbox.room) is mailbox:
+        if self._known.get(mailbox.room) is mailbox:
             del self._known[mailbox.room]

@@ -28,6 +28,8 @@ from actors.runtime.jetstream import Bus, NatsError
 log = structlog.get_logger(__name__)
 
 LEAVING: Final = b"leaving"
+LATE_LOOK_S: Final = 2 * WORKER_HEARTBEAT_S
+"""Who looks around for the first time in so long has missed what the others said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,9 @@ class Ownership:
         self._worker = worker
         self._on_held = on_held
         self._heard: dict[str, float] = {}
-        self._started = time.monotonic()
-        self._raise_to = 0
+        self._looked = float("-inf")
+        self._listening_since = float("-inf")
+        self._later_epochs: dict[int, int] = {}
         self._poke = asyncio.Event()
         self.held: dict[int, int] = {}
 
@@ -129,9 +132,13 @@ class Ownership:
 
     def _live(self, table: Table) -> set[str]:
         now = time.monotonic()
+        if now - self._looked > LATE_LOOK_S:
+            # This process stood still or was cut off: that it heard nobody says nothing about them.
+            self._listening_since = now
+        self._looked = now
         live = {name for name, heard in self._heard.items() if now - heard < WORKER_TTL_S}
-        if now - self._started < WORKER_TTL_S:
-            # Not heard yet is not dead: give the owners of the table time to speak.
+        if now - self._listening_since < WORKER_TTL_S:
+            # Not heard is not dead while we did not listen: give the owners of the table time to speak.
             live |= {holding.owner for holding in table.shards.values() if holding.owner}
         return live | {self._worker}
 
@@ -146,12 +153,12 @@ class Ownership:
         if mine != self.held:
             # What is given away is put down before the table says that it is free.
             await self._hold(mine)
-        fenced = self._raise_to >= table.epoch and self._raise_to > 0
-        if take or give or fenced:
-            await self._write(bucket, table, take | (set(mine) if fenced else set()), give)
+        passed = {shard for shard in mine if mine[shard] <= self._later_epochs.get(shard, 0)}
+        if take or give or passed:
+            await self._write(bucket, table, take | passed, give)
 
     async def _write(self, bucket: KeyValue, table: Table, take: set[int], give: set[int]) -> None:
-        epoch = max(table.epoch, self._raise_to) + 1
+        epoch = max(table.epoch, *self._later_epochs.values(), 0) + 1
         shards = dict(table.shards)
         shards.update({shard: Holding("", epoch) for shard in give})
         shards.update({shard: Holding(self._worker, epoch) for shard in take})
@@ -169,10 +176,14 @@ class Ownership:
         except KeyWrongLastSequenceError:
             self._poke.set()
             return
-        self._raise_to = 0
+        mine = {shard: row.epoch for shard, row in shards.items() if row.owner == self._worker}
+        self._later_epochs = {
+            shard: seen
+            for shard, seen in self._later_epochs.items()
+            if mine.get(shard, seen + 1) <= seen
+        }
         if give:
             await self._bus.client.publish(WORKER_ALIVE, self._worker.encode())
-        mine = {shard: row.epoch for shard, row in shards.items() if row.owner == self._worker}
         await self._hold(mine)
 
     async def _hold(self, mine: dict[int, int]) -> None:
@@ -180,10 +191,10 @@ class Ownership:
         self.held = mine
         await self._on_held(mine)
 
-    def raise_epoch(self, seen: int) -> None:
-        """A record of a later epoch was met. If the table still names us, its epochs were lost with
-        its storage; claim again above what was seen."""
-        self._raise_to = max(self._raise_to, seen)
+    def raise_epoch(self, shard: int, seen: int) -> None:
+        """A record of a later epoch was met. If the table still names us for this shard, its epochs were
+        lost with its storage; claim it again above what was seen."""
+        self._later_epochs[shard] = max(self._later_epochs.get(shard, 0), seen)
         self._poke.set()
 
     async def release(self) -> None:

@@ -45,6 +45,16 @@ class Unreadable:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A command that the state of its room, as it is known here, does not allow."""
+
+    item: Item
+    command: Command
+    mailbox: Mailbox
+    rejection: Rejection
+
+
 @dataclass(slots=True)
 class RoomPart:
     """One room's share of a commit."""
@@ -66,6 +76,10 @@ class Plan:
     rooms: dict[str, RoomPart] = field(default_factory=dict)
     replies: dict[str, list[Reply]] = field(default_factory=lambda: defaultdict(list))
     unreadable: list[Unreadable] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    """Not answered yet: see `Recovery.confirm`."""
+    mailboxes: dict[str, Mailbox] = field(default_factory=dict)
+    """Every actor that was asked."""
 
     def contents(self) -> list[Document]:
         """The content documents, one or a few for each room."""
@@ -90,13 +104,16 @@ class Plan:
 
     def add(self, item: Item, mailbox: Mailbox, now_ms: int) -> None:
         """Decide one command and plan what follows from it."""
+        self.mailboxes[mailbox.room] = mailbox
         try:
             command = mailbox.behaviour.parse(item.raw)
             outcome = mailbox.decide(command, item.source, now_ms)
             if isinstance(outcome, Proposal):
                 self._add_record(item, command, mailbox, outcome, now_ms)
+            elif isinstance(outcome, Rejection):
+                self.refused.append(Refused(item, command, mailbox, outcome))
             else:
-                self._add_reply(item, command, outcome)
+                self.answer(item, command, outcome)
         except ValidationError as error:
             self._add_unreadable(item, _reason(error))
         except Exception as error:  # one command's fault must not stop the tenant's commits
@@ -128,7 +145,8 @@ class Plan:
             receipt = receipt_of(record, duplicate=False)
             self.replies[item.reply_to].append(Reply(command.ref, command.client_id, receipt))
 
-    def _add_reply(self, item: Item, command: Command, outcome: Receipt | Rejection) -> None:
+    def answer(self, item: Item, command: Command, outcome: Receipt | Rejection) -> None:
+        """Plan the reply to a command that makes no record."""
         if not item.reply_to:
             return
         ref, client_id = command.ref, command.client_id

@@ -83,9 +83,9 @@ class ActorProcess:
         else:
             await self._lanes.set_held(dict.fromkeys(range(SHARDS), self._static_epoch))
 
-    def _on_fenced(self, seen: int) -> None:
-        log.warning("ownership.fenced", seen=seen)
-        self._ownership.raise_epoch(seen)
+    def _on_fenced(self, shard: int, seen: int) -> None:
+        log.warning("ownership.fenced", shard=shard, seen=seen)
+        self._ownership.raise_epoch(shard, seen)
 
     def _worker(self, tenant: str) -> TenantWorker:
         worker = self._workers.get(tenant)
@@ -129,12 +129,12 @@ class ActorProcess:
                 log.warning("periodic_work.put_off", error=repr(error))
 
     async def _announce_heads(self) -> None:
-        for worker in self._workers.values():
+        for worker in list(self._workers.values()):
             await worker.announce_heads(ACTIVE_FOR_S)
 
     async def _passivate(self) -> None:
-        for worker in self._workers.values():
-            await worker.mailboxes.passivate()
+        for worker in list(self._workers.values()):
+            await worker.passivate()
 
     async def _measure(self) -> None:
         workers = self._workers.values()

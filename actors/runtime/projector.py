@@ -72,9 +72,11 @@ async def _project_tenant_event(
                 )
             )
         case SessionOpened():
-            await projections.save_session(
-                SessionRow(event.session, event.user, event.expires_ms, ended=False)
-            )
+            # When a tenant is loaded its past is projected again: what has ended stays ended.
+            session = state.sessions.get(event.session)
+            expires_ms = session.expires_ms if session else event.expires_ms
+            row = SessionRow(event.session, event.user, expires_ms, ended=session is None)
+            await projections.save_session(row)
         case SessionRefreshed():
             await projections.extend_session(event.session, event.expires_ms)
         case SessionEnded():

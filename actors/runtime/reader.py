@@ -138,8 +138,8 @@ class LaneReader:
         await self._pull_if_wanted()
 
     def check_silence(self) -> None:
-        """Break if the server has been silent for too long."""
-        if not self._broken and time.monotonic() - self._heard > SILENCE_MAX_S:
+        """Break if the server has been silent for too long. It beats only while a pull is open."""
+        if not self._broken and self._asked > 0 and time.monotonic() - self._heard > SILENCE_MAX_S:
             self._break("no heartbeat")
 
     def _break(self, reason: str) -> None:

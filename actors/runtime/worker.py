@@ -101,11 +101,19 @@ class TenantWorker:
         try:
             async with asyncio.timeout(PUT_DOWN_S), self._committing:
                 await self._save_lanes()
-                await self.mailboxes.passivate(lane=lane.number)
+                for mailbox in self.mailboxes.of_lane(lane.number):
+                    await self.mailboxes.put_down(mailbox)
         except (TimeoutError, PyMongoError) as error:
             log.warning("lane.not_put_down", tenant=self.tenant, error=repr(error))
             self.mailboxes.forget_lane(lane.number)
         self._lanes.discard(lane)
+
+    async def passivate(self) -> None:
+        """Put down the actors that nobody has needed for long, or that are too many."""
+        for mailbox in self.mailboxes.silent():
+            # Between commits: the state in memory runs ahead of the chain while one is under way.
+            async with self._committing:
+                await self.mailboxes.put_down(mailbox)
 
     def _take(self) -> list[Inbound]:
         taken: list[Inbound] = []
@@ -120,25 +128,23 @@ class TenantWorker:
     async def _commit(self, taken: list[Inbound]) -> int:
         items = [item for message in taken for item in _items(message)]
         lanes = {(message.lane.number, message.lane.epoch): message.lane for message in taken}
-        committed, wait_s = 0, RETRY_WAIT_MIN_S
+        wait_s = RETRY_WAIT_MIN_S
         unsettled = False
-        while items:
+        while items := _of_live_lanes(items, lanes):
             try:
                 if unsettled:
                     items = await self._recovery.settle(items)
                     unsettled = False
                 plan = await self._plan(items, lanes)
                 await self._write(plan)
-                committed += len(plan.records)
-                break
+                return len(plan.records)
             except (WrongPlace, PyMongoError) as error:
                 unsettled = True
                 self._count_failure(error)
                 self.mailboxes.forget({item.room for item in items})
-                items = [item for item in items if lanes[_lane_key(item)].live]
                 await asyncio.sleep(wait_s)
                 wait_s = min(RETRY_WAIT_MAX_S, wait_s * 2)
-        return committed
+        return 0
 
     def _count_failure(self, error: Exception) -> None:
         metrics = self._services.metrics
@@ -154,12 +160,16 @@ class TenantWorker:
         now_ms = self._services.now_ms()
         plan = Plan(self.tenant)
         for item in items:
-            mailbox = mailboxes[item.room]
-            if isinstance(mailbox, RoomUnreadable):
+            mailbox, lane = mailboxes[item.room], lanes[_lane_key(item)]
+            if not lane.live:
+                # Nor anything after what was left out: the greatest source is the cursor.
+                lane.abandoned = True
+            elif isinstance(mailbox, RoomUnreadable):
                 plan.add_unavailable(item, str(mailbox))
             elif mailbox.epoch > item.epoch:
                 # Somebody who owns this lane after us has written: we no longer do.
-                lanes[_lane_key(item)].on_fenced(mailbox.epoch)
+                lane.live, lane.abandoned = False, True
+                lane.on_fenced(mailbox.epoch)
             else:
                 mailbox.epoch, mailbox.lane = item.epoch, item.source.lane
                 plan.add(item, mailbox, now_ms)
@@ -168,6 +178,7 @@ class TenantWorker:
 
     async def _write(self, plan: Plan) -> None:
         services = self._services
+        await self._recovery.confirm(plan)
         if plan.records:
             await self.log.append(plan.records, plan.contents(), services.reach)
             services.metrics.records.inc(len(plan.records))
@@ -184,6 +195,8 @@ class TenantWorker:
                     services.metrics.refused.labels(reply.code).inc()
         services.reach("published")
         await self.mailboxes.save_long_tails(plan.rooms)
+        for mailbox in plan.mailboxes.values():
+            mailbox.trim()
 
     async def _project(self, plan: Plan) -> None:
         for mailbox, events in plan.changed():
@@ -205,17 +218,19 @@ class TenantWorker:
     async def _see_through(self, taken: list[Inbound]) -> None:
         for message in taken:
             lane = message.lane
-            self._lanes.add(lane)
-            lane.seen = Cursor(message.src, len(message.commands))
-            if lane.live and lane.reader is not None:
-                await lane.reader.consumed(1)
+            if not lane.abandoned:
+                lane.seen = Cursor(message.src, len(message.commands))
+            if lane.live:
+                self._lanes.add(lane)
+                if lane.reader is not None:
+                    await lane.reader.consumed(1)
         if time.monotonic() - self._lanes_saved_at > LANE_SAVE_S:
             await self._save_lanes()
 
     async def _save_lanes(self) -> None:
         self._lanes_saved_at = time.monotonic()
         try:
-            for lane in self._lanes:
+            for lane in list(self._lanes):
                 await self.mailboxes.projections.save_lane(lane.number, lane.seen)
         except PyMongoError as error:
             log.warning("lanes.not_saved", tenant=self.tenant, error=repr(error))
@@ -236,6 +251,17 @@ class TenantWorker:
 
 def _lane_key(item: Item) -> tuple[int, int]:
     return item.source.lane, item.epoch
+
+
+def _of_live_lanes(items: list[Item], lanes: dict[tuple[int, int], Lane]) -> list[Item]:
+    live: list[Item] = []
+    for item in items:
+        lane = lanes[_lane_key(item)]
+        if lane.live:
+            live.append(item)
+        else:
+            lane.abandoned = True
+    return live
 
 
 def _items(message: Inbound) -> list[Item]:

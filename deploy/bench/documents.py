@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from store.chain import Draft, Head, Source, head_of, link
 from store.contents import blocks
+from store.keys import RoomKey
 from store.record import SALT_BYTES, Record
 from store.sealing import KEY_BYTES, Cipher, seal_content
 
 Document = dict[str, Any]
 
 TENANT: Final = "bench"
-KEY_EPOCH: Final = 1
 AT_MS: Final = 1_800_000_000_000
 ACTORS: Final = 5
 
@@ -26,7 +26,9 @@ class Commits:
     messages: int
     """Messages in one commit."""
     body_bytes: int
-    _cipher: Cipher = field(default_factory=lambda: Cipher(os.urandom(KEY_BYTES)), repr=False)
+    _key: RoomKey = field(
+        default_factory=lambda: RoomKey(1, Cipher(os.urandom(KEY_BYTES)), 1, AT_MS), repr=False
+    )
     _heads: dict[str, Head] = field(default_factory=dict)
     _source: int = 0
 
@@ -40,7 +42,7 @@ class Commits:
                 continue
             linked = [self._record(room, len(records) + place) for place in range(count)]
             contents += blocks(
-                [record for record, _ in linked], [sealed for _, sealed in linked], KEY_EPOCH
+                [record for record, _ in linked], [sealed for _, sealed in linked], self._key
             )
             records += [record.document() for record, _ in linked]
         return contents, records
@@ -67,4 +69,4 @@ class Commits:
         )
         record = link((TENANT, room, 1), head, draft, AT_MS, salt)
         self._heads[room] = head_of(record)
-        return record, seal_content(self._cipher, record, salt, body)
+        return record, seal_content(self._key.cipher, record, salt, body)

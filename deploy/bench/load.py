@@ -86,6 +86,7 @@ class LoadResult:
     p95_ms: float | None
     p99_ms: float | None
     p999_ms: float | None
+    late_p50_ms: float | None
     late_p99_ms: float | None
     """Open loop: how late the generator itself sent; part of every latency above."""
     window_s: float
@@ -105,8 +106,8 @@ class LoadResult:
     """Refusals by code."""
     faults: dict[str, int]
     """Error frames by code, closed sockets by close code, frames that could not be read."""
-    generator_cpu_s: float
     servers: ServerUse
+    """What the window cost; its `own_cpu_s` is the generator's."""
     trails: tuple[ClientTrail, ...]
 
     @property

@@ -17,13 +17,12 @@ from typing import Final
 import uvloop
 from picows import ws_connect
 
-from connectors.http import http_client
 from deploy.bench.client import RoomClient, Window
-from deploy.bench.load import BODY_BYTES, CONNECT_S, JOB, RESULT, LoadJob, LoadResult, Login
+from deploy.bench.load import BODY_BYTES, CONNECT_S, JOB, RESULT, LoadJob, LoadResult
 from deploy.bench.measure import Meter, ServerUse
+from deploy.bench.setup import log_in
 
 SOCKET_PATH: Final = "/ws/v1"
-LOGIN_PATH: Final = "/api/v1/auth/login"
 NOISE_BYTES: Final = 1 << 20
 NOISE_STEP_BYTES: Final = 104_729
 """Bodies are slices of noise, each far from the one before, so that nothing on disk compresses."""
@@ -67,16 +66,17 @@ class OpenLoop:
     def stop(self) -> None:
         """Send nothing that is due after this."""
         self._stopping.set()
+        self._thread.join()
 
     def _run(self) -> None:
         start_s = time.perf_counter()
         number = 0
-        while not self._stopping.is_set():
-            due_s = start_s + number * self._interval_s
-            # A due message is never skipped: whoever waits behind a slow one waits in the figures.
-            time.sleep(max(0.0, due_s - time.perf_counter()))
+        due_s = start_s
+        # A due message is never skipped: whoever waits behind a slow one waits in the figures.
+        while not self._stopping.wait(max(0.0, due_s - time.perf_counter())):
             self._loop.call_soon_threadsafe(self._send, number, due_s)
             number += 1
+            due_s = start_s + number * self._interval_s
 
     def _send(self, number: int, due_s: float) -> None:
         if not self._stopping.is_set():
@@ -89,32 +89,18 @@ async def run_job(job: LoadJob) -> LoadResult:
 
     Raises:
         ConnectionError: a socket was refused before the load began.
-        httpx.HTTPError: a login failed.
+        BenchError: a login was refused.
     """
-    # The collector would stop the generator in the middle of somebody's latency.
-    gc.disable()
     window = Window()
     async with asyncio.timeout(CONNECT_S) as connecting:
-        tokens = job.tokens or await _log_in(job.url, job.logins)
+        tokens = job.tokens or await log_in(job.url, job.logins)
         async with _connected(job, tokens, window) as clients:
             connecting.reschedule(None)
             schedule = OpenLoop(clients, job.rate_per_s) if job.rate_per_s else None
             measured = await _drive(job, clients, window, schedule)
             await _drain(clients, job.drain_s)
             late_s = schedule.late_s if schedule else []
-            return _result(clients, window, measured, late_s)
-
-
-async def _log_in(url: str, logins: Sequence[Login]) -> tuple[str, ...]:
-    tokens = []
-    async with http_client(url) as http:
-        for login in logins:
-            answer = await http.post(
-                LOGIN_PATH, json={"username": login.username, "password": login.password}
-            )
-            answer.raise_for_status()
-            tokens.append(str(answer.json()["access_token"]))
-    return tuple(tokens)
+            return _result(clients, window, measured, sorted(late_s))
 
 
 @asynccontextmanager
@@ -218,7 +204,8 @@ def _result(
         p95_ms=percentile_ms(latencies_s, 0.95),
         p99_ms=percentile_ms(latencies_s, 0.99),
         p999_ms=percentile_ms(latencies_s, 0.999),
-        late_p99_ms=percentile_ms(sorted(late_s), 0.99),
+        late_p50_ms=percentile_ms(late_s, 0.5),
+        late_p99_ms=percentile_ms(late_s, 0.99),
         window_s=window_s,
         window_acknowledged=last.acknowledged - first.acknowledged,
         sent=sum(each.sent for each in traffic),
@@ -230,7 +217,6 @@ def _result(
         altered=sum(each.altered for each in traffic),
         rejected=sum((each.rejected for each in traffic), Counter()),
         faults=sum((each.faults for each in traffic), Counter()),
-        generator_cpu_s=time.process_time(),
         servers=measured.servers,
         trails=tuple(client.trail() for client in clients),
     )
@@ -245,6 +231,8 @@ def percentile_ms(ascending_s: Sequence[float], share: float) -> float | None:
 
 def main() -> None:
     """Read a job, do it, write the result."""
+    # The collector would stop the generator in the middle of somebody's latency.
+    gc.disable()
     job = JOB.validate_json(sys.stdin.buffer.read())
     sys.stdout.buffer.write(RESULT.dump_json(uvloop.run(run_job(job))))
 

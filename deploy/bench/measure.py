@@ -35,11 +35,12 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class ServerUse:
-    """What servers used over a window. `other_cores` is the mean number of cores that neither a
-    watched process nor the one that asks used: the rest of the machine."""
+    """What servers used over a window. `own_cpu_s` is of the process that asks; `other_cores` is
+    the mean number of cores that neither it nor a watched process used: the rest of the machine."""
 
     cpu_s: dict[str, float]
     rss_bytes: dict[str, int]
+    own_cpu_s: float
     other_cores: float
 
     @property
@@ -74,7 +75,8 @@ class Meter:
         cpu_s = {name: end.cpu_s[name] - used for name, used in start.cpu_s.items()}
         own_s = end.own_cpu_s - start.own_cpu_s
         others_s = end.machine_busy_s - start.machine_busy_s - own_s - sum(cpu_s.values())
-        return ServerUse(cpu_s, end.rss_bytes, others_s / max(end.at_s - start.at_s, 1e-9))
+        window_s = end.at_s - start.at_s
+        return ServerUse(cpu_s, end.rss_bytes, own_s, others_s / window_s if window_s else 0.0)
 
     def _sample(self) -> _Sample:
         cpu_s = {process.name: 0.0 for process in self._watch}

@@ -50,7 +50,7 @@ def insert_pair(scratch: Scratch, seconds: float) -> dict[str, float]:
     contents, records = scratch[CONTENTS], scratch[RECORDS]
     for collection in (contents, records):
         if indexes := TENANT_INDEXES[collection.name]:
-            collection.create_indexes(indexes)
+            collection.create_indexes(list(indexes))
     rooms = tuple(f"room_{number:032x}" for number in range(ROOMS))
     commits = Commits(rooms, BATCH, BODY_BYTES)
 

@@ -14,24 +14,27 @@ from deploy.bench.load import BODY_BYTES
 
 OUTSTANDING: Final = 256
 PUB_ACK_TIMEOUT_S: Final = 10.0
+SUBJECTS: Final = "$KV."
+"""Subjects of a bucket, because those are what a provisioner may publish on."""
 
 
 async def jetstream_publish(nc: Client, name: str, seconds: float) -> dict[str, float]:
     """Messages of a chat's size into a file stream: one at a time, and `OUTSTANDING` at a time.
 
     Args:
-        name: of the stream, which is made and deleted, and of its only subject.
+        name: of the stream, which is made and deleted again.
 
     Raises:
         BenchError: an acknowledgement was an error or did not come.
         nats.errors.Error: no connection, or no right to make a stream.
     """
     stream = nc.jetstream()
-    await stream.add_stream(StreamConfig(name, subjects=[name], storage=StorageType.FILE))
+    subject = SUBJECTS + name
+    await stream.add_stream(StreamConfig(name, subjects=[subject], storage=StorageType.FILE))
     try:
         return {
-            "jetstream_publish_1_per_s": await _publish(nc, name, seconds / 2, 1),
-            "jetstream_publish_per_s": await _publish(nc, name, seconds / 2, OUTSTANDING),
+            "jetstream_publish_1_per_s": await _publish(nc, subject, seconds / 2, 1),
+            "jetstream_publish_per_s": await _publish(nc, subject, seconds / 2, OUTSTANDING),
         }
     finally:
         await stream.delete_stream(name)

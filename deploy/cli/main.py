@@ -10,6 +10,18 @@ COMMANDS: Final = {
     "gateway": "deploy.cli.process",
     "actors": "deploy.cli.process",
     "connectors": "deploy.cli.process",
+    "up": "deploy.cli.up",
+    "room": "deploy.cli.talk",
+    "event": "deploy.cli.talk",
+    "verify": "deploy.cli.evidence",
+    "provision": "deploy.cli.administration",
+    "tenant": "deploy.cli.administration",
+    "user": "deploy.cli.administration",
+    "token": "deploy.cli.administration",
+    "bench": "deploy.cli.bench",
+    "doctor": "deploy.cli.doctor",
+    "test": "deploy.cli.develop",
+    "check": "deploy.cli.develop",
 }
 """Command -> the module that registers it."""
 
@@ -20,7 +32,7 @@ def main() -> None:
         name="wardroom",
         no_args_is_help=True,
         add_completion=False,
-        pretty_exceptions_show_locals=False,
+        pretty_exceptions_enable=False,
         help="Wardroom: the war room of a security operations centre, with evidence that holds.",
     )
     # With a callback even a single command keeps its name.
@@ -29,7 +41,7 @@ def main() -> None:
     modules = [COMMANDS[asked]] if asked in COMMANDS else sorted(set(COMMANDS.values()))
     for name in modules:
         importlib.import_module(name).register(app)
-    app()
+    app(prog_name="wardroom")
 
 
 def _nothing_before_a_command() -> None:

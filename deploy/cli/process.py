@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import typer
 import uvloop
 
-from deploy.processes import run_actors
+from deploy.processes import run_actors, run_connectors, run_gateway
 from deploy.settings import ProcessSettings, SettingMissing
 
 
@@ -17,6 +17,16 @@ def register(app: typer.Typer) -> None:
     def actors() -> None:
         """Run an actor process."""
         run(run_actors)
+
+    @app.command()
+    def gateway() -> None:
+        """Run a gateway process."""
+        run(run_gateway)
+
+    @app.command()
+    def connectors() -> None:
+        """Run a connector process."""
+        run(run_connectors)
 
 
 def run(process: Callable[[ProcessSettings], Awaitable[None]]) -> None:

@@ -67,6 +67,11 @@ class NatsServer:
         return self._process
 
     @property
+    def running(self) -> bool:
+        """Whether there is something to stop."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
     def port(self) -> int:
         """Where clients connect; 0 before the first start if none was given."""
         return self._port

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -50,7 +49,6 @@ class LocalStack:
     nats: NatsServer | None = None
     mongo: MongoServer | None = None
     children: list[Child] = field(default_factory=list)
-    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
     def secrets(self) -> Secrets:
@@ -76,7 +74,12 @@ class LocalStack:
         return url_for(self.mongo_url, user, self.secrets)
 
     async def __aenter__(self) -> Self:
-        await self.start_servers()
+        try:
+            await self.start_servers()
+        except BaseException:
+            # __aexit__ is not called for what fails here.
+            await self.stop()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -88,8 +91,7 @@ class LocalStack:
         ensure_all_credentials(secrets)
         async with asyncio.TaskGroup() as tasks:
             if self.given.nats_url is None:
-                accounts = self.directory / "nats" / "accounts"
-                config = server_config(secrets, accounts)
+                config = server_config(secrets, Path("accounts"))
                 self.nats = NatsServer(
                     find_binary(NATS_SERVER).path, self.directory / "nats", config
                 )
@@ -148,5 +150,5 @@ class LocalStack:
             running = [child for child in self.children if child.kind == kind]
             await stop_all([child for child in running if child.process.returncode is None])
         for server in (self.nats, self.mongo):
-            if server is not None and server.process.returncode is None:
+            if server is not None and server.running:
                 await server.stop()

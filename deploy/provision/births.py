@@ -52,7 +52,7 @@ async def ensure_room_stream(
             continue
         if generation_of(held) < row["generation"]:
             # An older state of the stream came back: it hands out sequences that were used already.
-            if not await _take_number(tenants, row):
+            if not await take_number(tenants, row):
                 continue
             generation = row[BIRTHS] + 1
         else:
@@ -73,12 +73,13 @@ async def _born(
     js: JetStreamContext, tenants: Collection, row: Document, replicas: int
 ) -> StreamInfo | None:
     """The new stream; None if another provisioner is making it too."""
-    if not await _take_number(tenants, row):
+    if not await take_number(tenants, row):
         return None
     return await create_stream(js, room_config(row["_id"], row["lanes"], row[BIRTHS] + 1, replicas))
 
 
-async def _take_number(tenants: Collection, row: Document) -> bool:
+async def take_number(tenants: Collection, row: Document) -> bool:
+    """Take the number after the one in `row`; False if somebody did so since `row` was read."""
     result = await tenants.update_one(
         {"_id": row["_id"], BIRTHS: row[BIRTHS]}, {"$inc": {BIRTHS: 1}}
     )

@@ -27,9 +27,6 @@ MECHANISMS: Final = ("SCRAM-SHA-256",)
 ROLE_EXISTS: Final = 51002
 USER_EXISTS: Final = 51003
 COLLECTION_EXISTS: Final = 48
-WRITE_CONFLICT: Final = 112
-"""Two provisioners touched the same user or role at once; the command was rolled back."""
-CONFLICT_RETRIES_MAX: Final = 20
 
 USER_ROLES: Final[dict[MongoUser, Role]] = {
     "actors": ACTORS_ROLE,
@@ -85,13 +82,17 @@ async def ensure_tenant_collections(connection: MongoConnection, tenant: str) ->
 
 async def _ensure_role(database: Database, role: Role) -> None:
     # Empty database names in privileges are allowed to roles of the database `admin` only.
-    content: dict[str, Any] = {"privileges": role.privileges(), "roles": []}
+    content: dict[str, Any] = {
+        "privileges": role.privileges(),
+        "roles": [],
+        "writeConcern": MAJORITY,
+    }
     try:
-        await _run(database, "createRole", role.name, **content)
+        await database.command("createRole", role.name, **content)
     except OperationFailure as error:
         if error.code != ROLE_EXISTS:
             raise
-        await _run(database, "updateRole", role.name, **content)
+        await database.command("updateRole", role.name, **content)
 
 
 async def _ensure_user(database: Database, user: MongoUser, password: str, role: Role) -> None:
@@ -99,24 +100,14 @@ async def _ensure_user(database: Database, user: MongoUser, password: str, role:
         "pwd": password,
         "roles": [{"role": role.name, "db": AUTH_DATABASE}],
         "mechanisms": list(MECHANISMS),
+        "writeConcern": MAJORITY,
     }
     try:
-        await _run(database, "createUser", user, **content)
+        await database.command("createUser", user, **content)
     except OperationFailure as error:
         if error.code != USER_EXISTS:
             raise
-        await _run(database, "updateUser", user, **content)
-
-
-async def _run(database: Database, command: str, name: str, **content: Any) -> None:
-    for attempt in range(CONFLICT_RETRIES_MAX):
-        try:
-            await database.command(command, name, **content, writeConcern=MAJORITY)
-        except OperationFailure as error:
-            if error.code != WRITE_CONFLICT or attempt == CONFLICT_RETRIES_MAX - 1:
-                raise
-        else:
-            return
+        await database.command("updateUser", user, **content)
 
 
 async def _ensure_collections(database: Database, indexes: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Real servers for the provisioning tests, and NATS connections that remember what was refused."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -37,10 +38,11 @@ async def settled(client: Client) -> None:
 
 @dataclass
 class Session:
-    """A NATS connection and the violations that the server has reported on it."""
+    """A NATS connection, the violations that the server has reported on it, and its end."""
 
     client: Client
     violations: list[str] = field(default_factory=list)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def may_publish(self, subject: str, body: bytes = b"{}", reply: str = "") -> bool:
         """Publish, and tell whether the server let it pass: it complains before it answers a ping."""
@@ -66,13 +68,17 @@ async def session(url: str, credentials: Path) -> AsyncIterator[Session]:
     async def remember(error: Exception) -> None:
         opened.violations.append(str(error))
 
-    await opened.client.connect(
-        url,
-        user_credentials=str(credentials),
-        error_cb=remember,
-        allow_reconnect=False,
-    )
+    async def end() -> None:
+        opened.closed.set()
+
     try:
+        await opened.client.connect(
+            url,
+            user_credentials=str(credentials),
+            error_cb=remember,
+            closed_cb=end,
+            allow_reconnect=False,
+        )
         yield opened
     finally:
         await opened.client.close()

@@ -123,6 +123,7 @@ async def test_a_stopped_server_ends_in_order_and_a_later_one_keeps_its_port(
     await _insert(first, 1)
     assert await first.stop() == 0
     await first.process.watch()
+    assert not first.running
     async with _started(MongoServer(binary, tmp_path, PASSWORD)) as second:
         assert second.port == first.port
         assert await _stored(second) == [1]
@@ -232,5 +233,7 @@ async def test_its_files_are_for_us_only_and_hold_no_password(binary: Path, tmp_
 
 
 def test_a_server_that_was_not_started_has_no_process(tmp_path: Path) -> None:
+    server = MongoServer(Path("mongod"), tmp_path, PASSWORD)
+    assert not server.running
     with pytest.raises(RuntimeError, match="not started"):
-        _ = MongoServer(Path("mongod"), tmp_path, PASSWORD).process
+        _ = server.process

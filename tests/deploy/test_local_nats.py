@@ -60,6 +60,7 @@ async def test_a_stopped_server_ends_in_order(binary: Path, tmp_path: Path) -> N
     await server.start()
     assert await server.stop() in (0, 1)  # 1 is how nats-server answers SIGTERM
     await server.process.watch()
+    assert not server.running
     assert "Server Exiting" in server.process.last_lines()[-1]
 
 
@@ -125,5 +126,7 @@ async def test_the_files_it_is_told_about_lie_in_its_directory(
 
 
 def test_a_server_that_was_not_started_has_no_process(tmp_path: Path) -> None:
+    server = NatsServer(Path("nats-server"), tmp_path, "")
+    assert not server.running
     with pytest.raises(RuntimeError, match="not started"):
-        _ = NatsServer(Path("nats-server"), tmp_path, "").process
+        _ = server.process

@@ -1,0 +1,110 @@
+"""A client of the public surface for the command line: signs in, calls, and follows a room."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+from websockets.asyncio.client import connect
+
+from actors.protocol.limits import FRAME_BYTES_MAX
+from connectors.http import http_client
+
+EVENT_FRAME_BYTES_MAX = 8 * FRAME_BYTES_MAX
+"""An entry may hold a whole external payload."""
+
+
+class ApiError(Exception):
+    """The server refused: its code and what it said."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.status = status
+        self.code = code
+
+
+class Api:
+    """One signed-in user."""
+
+    def __init__(self, url: str, username: str, password: str) -> None:
+        self._url = url
+        self._username = username
+        self._password = password
+        self._http = http_client(url)
+        self.token = ""
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        answer = await self.call(
+            "POST", "/auth/login", {"username": self._username, "password": self._password}
+        )
+        self.token = answer["access_token"]
+        self._http.headers["Authorization"] = f"Bearer {self.token}"
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._http.__aexit__(kind, error, traceback)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        key: str | None = None,
+    ) -> dict[str, Any]:
+        """One request under /api/v1; `key` is the idempotency key.
+
+        Raises:
+            ApiError: the server answered with a problem.
+        """
+        headers = {"Content-Type": "application/json"}
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        content = orjson.dumps(body) if body is not None else None
+        answer = await self._http.request(
+            method, f"/api/v1{path}", content=content, headers=headers
+        )
+        if answer.status_code >= 400:
+            problem = answer.json()
+            raise ApiError(
+                answer.status_code, problem.get("code", "unknown"), problem.get("detail", "")
+            )
+        result: dict[str, Any] = answer.json() if answer.content else {}
+        return result
+
+    @asynccontextmanager
+    async def socket(self) -> AsyncIterator["Socket"]:
+        """A WebSocket that has said hello."""
+        url = self._url.replace("http", "ws", 1) + "/ws/v1"
+        async with connect(url, max_size=EVENT_FRAME_BYTES_MAX, compression=None) as raw:
+            socket = Socket(raw)
+            await socket.send({"type": "hello", "token": self.token})
+            await socket.receive()
+            yield socket
+
+
+class Socket:
+    """Frames as objects."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    async def send(self, frame: dict[str, Any]) -> None:
+        """Send one frame."""
+        await self._raw.send(orjson.dumps(frame).decode())
+
+    async def receive(self) -> dict[str, Any]:
+        """The next frame.
+
+        Raises:
+            websockets.exceptions.ConnectionClosed: there is none any more.
+        """
+        frame: dict[str, Any] = orjson.loads(await self._raw.recv())
+        return frame

@@ -1,0 +1,7 @@
+"""`bench`."""
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""

@@ -1,0 +1,187 @@
+"""The gateway, composed. Nothing is decided here."""
+
+import copy
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel
+from starlette.routing import WebSocketRoute
+
+from actors.client import ActorClient
+from actors.protocol.limits import FRAME_BYTES_MAX
+from gateway import errors
+from gateway.auth import SessionCheck, SignIn
+from gateway.connection import SocketServices
+from gateway.fanout import Fanout
+from gateway.headers import SecurityHeaders
+from gateway.metrics import GatewayMetrics
+from gateway.passwords import PasswordCheck
+from gateway.replay import Replayer
+from gateway.rest import auth, chain, entries, members, rooms
+from gateway.rest.access import RestServices, Verifier
+from gateway.rest.health import Check, Health
+from gateway.settings import GatewaySettings
+from gateway.socket import SocketEndpoint
+from gateway.sockets import Sockets
+from gateway.tasks import Background
+from gateway.tokens import TokenKeys, Tokens
+from gateway.websocket_protocol import WardroomWebSocket
+from store.reader import Reader
+
+SHUTDOWN_S: Final = 10
+"""How long open requests and closing sockets may take when the server is asked to stop."""
+DESCRIPTION: Final = (
+    "War rooms of a security operations centre. What happens live goes over the WebSocket at "
+    "/ws/v1; errors are problem documents (RFC 9457) with a stable code."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayServices:
+    """What a gateway is made of.
+
+    `unavailable` are the exceptions by which the libraries underneath say that a server does not
+    answer; they become 503 instead of 500.
+    """
+
+    reader: Reader
+    actors: ActorClient
+    token_keys: TokenKeys
+    settings: GatewaySettings
+    checks: Mapping[str, Check]
+    verifier: Verifier
+    metrics: GatewayMetrics
+    unavailable: tuple[type[Exception], ...] = ()
+
+
+class ProblemView(BaseModel):
+    """A problem document (RFC 9457). `errors` names bad fields by JSON pointer or parameter."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[dict[str, str]] | None = None
+    instance: str | None = None
+
+
+def create_app(services: GatewayServices) -> FastAPI:
+    """The application. Run it with `server_config`: its sockets need our WebSocket protocol."""
+    settings = services.settings
+    background = Background()
+    tokens = Tokens(services.token_keys)
+    sessions = SessionCheck(services.reader)
+    passwords = PasswordCheck(settings.argon2_memory_kib, settings.argon2_passes)
+    sockets = Sockets(
+        services.actors,
+        SocketServices(
+            actors=services.actors,
+            tokens=tokens,
+            sessions=sessions,
+            fanout=Fanout(services.actors.subscribe_events, services.metrics, background.spawn),
+            replayer=Replayer(services.metrics),
+            settings=settings,
+            metrics=services.metrics,
+        ),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with background:
+            background.spawn(sockets.look_after())
+            yield
+        passwords.close()
+
+    app = _fastapi(settings, lifespan)
+    app.state.rest = RestServices(
+        actors=services.actors,
+        tokens=tokens,
+        sign_in=SignIn(services.reader, services.actors, tokens, passwords),
+        sessions=sessions,
+        sockets=sockets,
+        verifier=services.verifier,
+    )
+    app.add_middleware(SecurityHeaders, tls=settings.tls)
+    errors.install(app, services.unavailable)
+    app.include_router(_api())
+    app.include_router(_health(services, tokens, app).router())
+    app.router.routes.append(WebSocketRoute("/ws/v1", SocketEndpoint(sockets, settings).serve))
+    return app
+
+
+def _fastapi(
+    settings: GatewaySettings, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]
+) -> FastAPI:
+    return FastAPI(
+        title="Wardroom",
+        version=settings.version,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,
+        # What is served at these paths needs no internet, unlike FastAPI's own pages.
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        # FastAPI would look for exporters in the environment, which is not its to read.
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
+    )
+
+
+def _api() -> APIRouter:
+    problems = {"model": ProblemView, "description": "Refused or failed"}
+    api = APIRouter(prefix="/api/v1", responses={"default": problems})
+    for noun in (auth, rooms, members, entries, chain):
+        api.include_router(noun.router())
+    return api
+
+
+def _health(services: GatewayServices, tokens: Tokens, app: FastAPI) -> Health:
+    return Health(
+        version=services.settings.version,
+        checks=services.checks,
+        registry=services.metrics.registry,
+        tokens=tokens,
+        openapi=lambda: openapi_document(app),
+    )
+
+
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with problems in the media type that they are sent in."""
+    document = copy.deepcopy(app.openapi())
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            content = operation["responses"]["default"]["content"]
+            content[errors.PROBLEM_MEDIA_TYPE] = content.pop("application/json")
+    return document
+
+
+def server_config(
+    app: FastAPI, settings: GatewaySettings, *, host: str, port: int
+) -> uvicorn.Config:
+    """How uvicorn must run the application."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        ws=WardroomWebSocket,
+        ws_max_size=FRAME_BYTES_MAX,
+        ws_per_message_deflate=False,
+        ws_ping_interval=settings.heartbeat_s,
+        ws_ping_timeout=settings.heartbeat_s,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )

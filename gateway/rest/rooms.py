@@ -1,0 +1,213 @@
+"""`/rooms`: finding, opening, renaming, closing and reopening them."""
+
+import os
+import time
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field, StringConstraints, model_validator
+
+from actors.protocol.commands import (
+    CloseRoom,
+    Command,
+    CreateRoom,
+    IncidentLink,
+    RenameRoom,
+    ReopenRoom,
+)
+from actors.protocol.errors import ErrorCode, Refusal
+from actors.protocol.ids import ROOM_PATTERN, UserId, derived_id, time_ordered_id
+from actors.protocol.limits import NAME_CHARS_MAX, REASON_CHARS_MAX
+from actors.protocol.roles import Role, RoomRole
+from gateway.frames import rfc3339
+from gateway.limits import CREATE_MEMBERS_MAX
+from gateway.rest.access import (
+    DEFAULT_LIMIT,
+    Body,
+    Caller,
+    IdempotencyKey,
+    Limit,
+    ReceiptView,
+    Services,
+    SignedIn,
+    VisibleRoom,
+    client_id_of,
+    receipt_view,
+    send,
+)
+from gateway.rest.strict import StrictRoute
+from store.rows import RoomRow
+
+_Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_CHARS_MAX)]
+_Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
+RoomRoleName = Literal["owner", "member", "observer"]
+
+
+class NewRoom(Body):
+    """A room to open. Whoever opens it becomes its owner.
+
+    `members` maps user ids to what they may do; `open_to` names the tenant roles that may enter
+    without being listed.
+    """
+
+    name: _Name
+    kind: Literal["standing", "incident", "direct"] = "standing"
+    incident: IncidentLink | None = None
+    members: dict[UserId, RoomRoleName] = Field(default_factory=dict, max_length=CREATE_MEMBERS_MAX)
+    open_to: list[Literal["tenant_admin", "analyst", "viewer"]] = Field(default_factory=list)
+
+
+class RoomChange(Body):
+    """One change: another name, or another status with its reason. Each is a record of its own."""
+
+    name: _Name | None = None
+    status: Literal["open", "closed"] | None = None
+    reason: _Reason = ""
+
+    @model_validator(mode="after")
+    def _is_one_change(self) -> Self:
+        if (self.name is None) == (self.status is None):
+            raise ValueError("change either the name or the status")
+        return self
+
+
+class RoomView(BaseModel):
+    """A room. `room` is its id under the name that frames and receipts give it; `role` is what the
+    caller is in it: null for one who is not listed."""
+
+    id: str
+    room: str
+    name: str
+    kind: str
+    status: str
+    incident: dict[str, Any] | None
+    members: int
+    role: str | None
+    open_to: list[str]
+    created_at: str
+    created_by: str
+
+
+class RoomDetail(RoomView):
+    """A room with the seq of its last entry."""
+
+    head: int
+
+
+class RoomPage(BaseModel):
+    """Rooms by id; `next` is the `cursor` of the following page."""
+
+    items: list[RoomView]
+    next: str | None
+
+
+class RoomChanged(BaseModel):
+    """A change of a room was committed."""
+
+    id: str
+    room: str
+    receipt: ReceiptView
+
+
+async def list_rooms(
+    caller: SignedIn,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Annotated[str, Query(pattern=ROOM_PATTERN)] | None = None,
+) -> RoomPage:
+    """The rooms that the caller may see."""
+    principal = caller.principal
+    rows = await caller.reader.rooms_for(
+        principal.user, principal.role, after=cursor or "", limit=limit + 1
+    )
+    page = rows[:limit]
+    following = page[-1].room if len(rows) > limit else None
+    return RoomPage(items=[RoomView(**_fields(row, caller)) for row in page], next=following)
+
+
+async def create_room(
+    body: NewRoom,
+    caller: SignedIn,
+    services: Services,
+    response: Response,
+    key: IdempotencyKey = None,
+) -> RoomChanged:
+    """Open a room. With an Idempotency-Key, a repeated request opens no second one."""
+    await _require_users(caller, list(body.members))
+    principal = caller.principal
+    room = (
+        derived_id("room", principal.tenant, principal.user, key)
+        if key is not None
+        else time_ordered_id("room", time.time_ns() // 1_000_000, os.urandom(10))
+    )
+    command = CreateRoom(
+        client_id=client_id_of(key),
+        actor=principal.user,
+        role=principal.role,
+        name=body.name,
+        kind=body.kind,
+        incident=body.incident,
+        members={user: RoomRole(role) for user, role in body.members.items()},
+        open_to=frozenset(Role(role) for role in body.open_to),
+    )
+    receipt = await send(services, caller, room, command)
+    response.status_code = 200 if receipt.duplicate else 201
+    response.headers["Location"] = f"/api/v1/rooms/{room}"
+    return RoomChanged(id=room, room=room, receipt=receipt_view(receipt))
+
+
+async def get_room(row: VisibleRoom, caller: SignedIn) -> RoomDetail:
+    """One room."""
+    return RoomDetail(**_fields(row, caller), head=await caller.reader.head(row.room))
+
+
+async def change_room(
+    body: RoomChange,
+    row: VisibleRoom,
+    caller: SignedIn,
+    services: Services,
+    key: IdempotencyKey = None,
+) -> RoomChanged:
+    """Rename, close or reopen a room."""
+    command = _command(body, caller, client_id_of(key))
+    receipt = await send(services, caller, row.room, command)
+    return RoomChanged(id=row.room, room=row.room, receipt=receipt_view(receipt))
+
+
+def _command(body: RoomChange, caller: Caller, client_id: str) -> Command:
+    actor, role = caller.principal.user, caller.principal.role
+    if body.name is not None:
+        return RenameRoom(client_id=client_id, actor=actor, role=role, name=body.name)
+    change = CloseRoom if body.status == "closed" else ReopenRoom
+    return change(client_id=client_id, actor=actor, role=role, reason=body.reason)
+
+
+async def _require_users(caller: Caller, users: list[str]) -> None:
+    for user in users:
+        if await caller.reader.user(user) is None:
+            raise Refusal(ErrorCode.INVALID, f"members: there is no user {user}")
+
+
+def _fields(row: RoomRow, caller: Caller) -> dict[str, Any]:
+    return {
+        "id": row.room,
+        "room": row.room,
+        "name": row.name,
+        "kind": row.kind,
+        "status": row.status,
+        "incident": row.incident,
+        "members": len(row.members),
+        "role": row.members.get(caller.principal.user),
+        "open_to": list(row.open_to),
+        "created_at": rfc3339(row.created_ms),
+        "created_by": row.created_by,
+    }
+
+
+def router() -> APIRouter:
+    """The routes of this file."""
+    routes = APIRouter(prefix="/rooms", tags=["rooms"], route_class=StrictRoute)
+    routes.get("")(list_rooms)
+    routes.post("", status_code=201, responses={200: {"model": RoomChanged}})(create_room)
+    routes.get("/{room}")(get_room)
+    routes.patch("/{room}")(change_room)
+    return routes

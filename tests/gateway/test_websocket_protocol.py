@@ -1,0 +1,271 @@
+"""The protocol under the sockets, spoken to byte by byte by clients that do not behave."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import orjson
+import pytest
+from websockets.client import ClientProtocol
+from websockets.frames import Close, Frame, Opcode
+from websockets.http11 import Response
+from websockets.uri import parse_uri
+
+from actors.protocol.limits import FRAME_BYTES_MAX
+from gateway import websocket_protocol
+from gateway.websocket_protocol import socket_of
+from tests.gateway.serving import ROOM, Served, served
+from tests.gateway.world import eventually
+
+
+@dataclass
+class Wire:
+    """One connection, at the level of frames and bytes."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    conn: ClientProtocol
+    response: Response
+
+    async def send(self, *frames: Frame) -> None:
+        """Send frames, masked as a client must."""
+        self.writer.write(b"".join(frame.serialize(mask=True) for frame in frames))
+        await self.writer.drain()
+
+    async def say(self, **frame: object) -> None:
+        """Send a frame of the contract."""
+        await self.send(Frame(Opcode.TEXT, orjson.dumps(frame)))
+
+    async def frame(self) -> Frame:
+        """The next frame."""
+        async with asyncio.timeout(5):
+            while not (events := self.conn.events_received()):
+                data = await self.reader.read(65_536)
+                if not data:
+                    raise EOFError
+                self.conn.receive_data(data)
+        self.conn.events[:0] = events[1:]
+        first = events[0]
+        assert isinstance(first, Frame)
+        return first
+
+    async def close_code(self) -> int:
+        """The code of the close frame, after whatever comes before it."""
+        while (frame := await self.frame()).opcode is not Opcode.CLOSE:
+            pass
+        return int(Close.parse(frame.data).code)
+
+
+@asynccontextmanager
+async def wire(it: Served, query: str = "", offer: bytes = b"") -> AsyncIterator[Wire]:
+    """A connection after the handshake; `offer` is a header line more."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", it.port)
+    conn = ClientProtocol(parse_uri(f"ws://127.0.0.1:{it.port}/ws/v1{query}"))
+    request = conn.connect()
+    writer.write(request.serialize()[:-2] + offer + b"\r\n")
+    conn.send_request(request)
+    conn.data_to_send()
+    try:
+        while not (events := conn.events_received()):
+            conn.receive_data(await reader.read(65_536))
+        response = events[0]
+        assert isinstance(response, Response)
+        yield Wire(reader, writer, conn, response)
+    finally:
+        writer.transport.abort()
+
+
+async def welcomed(it: Served, client: Wire) -> None:
+    """Say hello and take the answer."""
+    await client.say(type="hello", token=it.token("ana"))
+    assert orjson.loads(bytes((await client.frame()).data))["type"] == "welcome"
+
+
+async def test_a_message_in_fragments_is_one_message() -> None:
+    async with served() as it, wire(it) as client:
+        await welcomed(it, client)
+        text = orjson.dumps({"type": "ping", "n": "caf\u00e9"})
+        cut = text.index(b"\xc3") + 1
+
+        await client.send(
+            Frame(Opcode.TEXT, text[:5], fin=False),
+            Frame(Opcode.PING, b"in between"),
+            Frame(Opcode.CONT, text[5:cut], fin=False),
+            Frame(Opcode.CONT, text[cut:]),
+        )
+
+        pong = await client.frame()
+        assert (pong.opcode, bytes(pong.data)) == (Opcode.PONG, b"in between")
+        assert orjson.loads(bytes((await client.frame()).data)) == {
+            "type": "pong",
+            "n": "caf\u00e9",
+        }
+
+
+async def test_many_messages_in_one_piece_are_all_obeyed_in_order() -> None:
+    async with served() as it, wire(it) as client:
+        hello = orjson.dumps({"type": "hello", "token": it.token("ana")})
+        pings = [orjson.dumps({"type": "ping", "n": number}) for number in range(100)]
+
+        await client.send(*(Frame(Opcode.TEXT, text) for text in (hello, *pings)))
+
+        answers = [orjson.loads(bytes((await client.frame()).data)) for _ in range(101)]
+        assert [answer.get("n") for answer in answers[1:]] == list(range(100))
+
+
+async def test_no_compression_is_agreed_on() -> None:
+    offer = b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
+    async with served() as it, wire(it, offer=offer) as client:
+        assert client.response.status_code == 101
+        assert "Sec-WebSocket-Extensions" not in client.response.headers
+
+
+REFUSED = {
+    "text that is not UTF-8": ([Frame(Opcode.TEXT, b'"\xff"')], 4400),
+    "half a letter": ([Frame(Opcode.TEXT, b'"\xc3"')], 4400),
+    "a surrogate in UTF-8": ([Frame(Opcode.TEXT, b'"\xed\xa0\x80"')], 4400),
+    "binary": ([Frame(Opcode.BINARY, b"{}")], 4400),
+    "binary in fragments": (
+        [Frame(Opcode.BINARY, b"{", fin=False), Frame(Opcode.CONT, b"}")],
+        4400,
+    ),
+    "a frame too large": ([Frame(Opcode.TEXT, b"x" * (FRAME_BYTES_MAX + 1))], 4413),
+    "fragments too large together": (
+        [Frame(Opcode.TEXT, b"x" * FRAME_BYTES_MAX, fin=False), Frame(Opcode.CONT, b"x")],
+        4413,
+    ),
+    "a continuation of nothing": ([Frame(Opcode.CONT, b"x")], 1002),
+    "a message inside a message": (
+        [Frame(Opcode.TEXT, b"x", fin=False), Frame(Opcode.TEXT, b"x")],
+        1002,
+    ),
+}
+
+
+@pytest.mark.parametrize(("frames", "code"), REFUSED.values(), ids=REFUSED.keys())
+async def test_what_breaks_the_protocol_closes_the_socket_with_its_code(
+    frames: list[Frame], code: int
+) -> None:
+    async with served() as it, wire(it) as client:
+        await welcomed(it, client)
+
+        await client.send(*frames)
+
+        assert await client.close_code() == code
+
+
+async def test_a_length_that_lies_is_refused_before_the_bytes_come() -> None:
+    async with served() as it, wire(it) as client:
+        await welcomed(it, client)
+
+        client.writer.write(b"\x81\xff" + (2**62).to_bytes(8, "big"))
+
+        assert await client.close_code() == 4413
+
+
+async def test_a_client_that_goes_on_sending_still_sees_why_it_was_refused() -> None:
+    async with served() as it, wire(it) as client:
+        await welcomed(it, client)
+
+        client.writer.write(b"\x81\xff" + (50_000_000).to_bytes(8, "big") + os.urandom(4))
+        for _ in range(100):
+            client.writer.write(os.urandom(100_000))
+        await client.writer.drain()
+
+        assert await client.close_code() == 4413
+
+
+async def test_an_unmasked_frame_is_refused() -> None:
+    async with served() as it, wire(it) as client:
+        client.writer.write(Frame(Opcode.TEXT, b"{}").serialize(mask=False))
+
+        assert await client.close_code() == 1002
+
+
+async def test_a_client_that_closes_is_answered() -> None:
+    async with served() as it, wire(it) as client:
+        await welcomed(it, client)
+
+        await client.send(Frame(Opcode.CLOSE, Close(1000, "bye").serialize()))
+
+        assert await client.close_code() == 1000
+        await eventually(lambda: it.metrics.sockets._value.get() == 0)
+
+
+async def test_a_client_that_never_answers_the_close_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(websocket_protocol, "CLOSE_GRACE_S", 0.05)
+    async with served() as it, wire(it) as client:
+        await welcomed(it, client)
+        await client.say(type="shout")
+        assert await client.close_code() == 4400
+
+        async with asyncio.timeout(5):
+            assert await client.reader.read() == b""
+
+
+async def test_a_client_that_stops_reading_altogether_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(websocket_protocol, "CLOSE_GRACE_S", 0.05)
+    async with served(outbound_bytes_max=512 * 1024) as it, wire(it) as client:
+        await welcomed(it, client)
+        await client.say(type="subscribe", room=ROOM)
+        await client.frame()
+        client.writer.transport.get_extra_info("socket")
+        transport = client.writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+
+        async with it.signed_in("bob") as bob:
+            sent = 0
+            while it.metrics.slow_closes._value.get() == 0:
+                body, number = "x" * 16_000, f"c-{sent}"
+                await bob.send(type="post", room=ROOM, client_id=number, body=body)
+                await bob.get()
+                sent += 1
+
+        await eventually(lambda: it.metrics.sockets._value.get() == 0)
+
+
+async def test_a_peer_that_does_not_answer_pings_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served() as it:
+        # The setting counts in whole seconds; a test need not.
+        it.server.config.ws_ping_interval = it.server.config.ws_ping_timeout = 0.02
+        async with wire(it) as client:
+            assert (await client.frame()).opcode is Opcode.PING
+            await eventually(lambda: it.metrics.sockets._value.get() == 0)
+
+
+async def test_a_peer_that_answers_pings_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served() as it:
+        it.server.config.ws_ping_interval = 0.01
+        it.server.config.ws_ping_timeout = 5.0
+        async with wire(it) as client:
+            for _ in range(3):
+                ping = await client.frame()
+                assert ping.opcode is Opcode.PING
+                await client.send(Frame(Opcode.PONG, bytes(ping.data)))
+            await welcomed(it, client)
+
+
+async def test_a_ticket_is_not_written_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with served() as it:
+        ticket = it.tokens.ticket(it.principal("ana"))
+        async with wire(it, f"?ticket={ticket}") as client:
+            assert orjson.loads(bytes((await client.frame()).data))["type"] == "welcome"
+
+    ours = [record for record in caplog.records if record.name.startswith("uvicorn")]
+    assert any("/ws/v1" in record.getMessage() for record in ours)
+    said = [r.getMessage() for r in ours if r.levelno > logging.DEBUG]
+    assert not any(ticket[-40:] in text for text in said)
+
+
+def test_another_protocol_underneath_is_named_as_the_fault() -> None:
+    with pytest.raises(RuntimeError, match="WardroomWebSocket"):
+        socket_of({"type": "websocket", "extensions": {}})

@@ -1,0 +1,360 @@
+"""A world without servers for the gateway's own logic: rooms in memory that decide as the actors do.
+
+Only tests of the gateway alone use it; what it replaces is tested with the real servers elsewhere.
+"""
+
+import asyncio
+import hashlib
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import orjson
+
+from actors.client import ActorClient, Unsubscribe
+from actors.protocol.codec import content_of, fingerprint, target_of
+from actors.protocol.commands import ROOM_COMMAND, TENANT_COMMAND, Command
+from actors.protocol.envelope import Receipt, Reply, RoomEvent, entry_id
+from actors.protocol.errors import ErrorCode, Refusal, Rejection
+from actors.protocol.events import EventType
+from actors.protocol.ids import TENANT_ROOM
+from actors.protocol.roles import Role
+from actors.room.decide import decide as decide_room
+from actors.room.evolve import evolve as evolve_room
+from actors.room.state import Moment, RoomState
+from actors.tenant.decide import decide as decide_tenant
+from actors.tenant.evolve import evolve as evolve_tenant
+from actors.tenant.state import TenantState
+from gateway.history import entry_of
+from store.reader import Reader, StoredEntry, TenantReader
+from store.rows import LoginCandidate, RoomRow, SessionRow, UserRow
+
+NOW_MS = 1_795_000_000_000
+Handler = Callable[[RoomEvent], None]
+
+
+@dataclass
+class MemoryRoom:
+    """A chain, its actor's state, and who listens."""
+
+    tenant: str
+    room: str
+    entries: list[StoredEntry] = field(default_factory=list)
+    marks: dict[tuple[str, str], tuple[str, Receipt]] = field(default_factory=dict)
+    state: Any = None
+    handlers: dict[int, Handler] = field(default_factory=dict)
+
+    @property
+    def head(self) -> int:
+        """The last seq."""
+        return len(self.entries)
+
+    def decide(self, command: Command) -> EventType | Rejection:
+        """What the actor behind this mailbox makes of a command."""
+        if self.room == TENANT_ROOM:
+            return decide_tenant(self.state, cast(Any, command), NOW_MS)
+        return decide_room(self.state, cast(Any, command), Moment(self.head, NOW_MS))
+
+    def append(self, event: EventType, command: Command) -> Receipt:
+        """Put an event into the chain."""
+        mark = fingerprint(command)
+        seq = self.head + 1
+        prev = self.entries[-1].hash if self.entries else bytes(32)
+        content = content_of(event, mark)
+        digest = hashlib.sha256(prev + content + f"{self.room}/{seq}".encode()).digest()
+        self.entries.append(
+            StoredEntry(
+                room=self.room,
+                seq=seq,
+                kind=event.kind,
+                actor=command.actor,
+                at_ms=NOW_MS + seq,
+                client_id=command.client_id,
+                target=target_of(event),
+                prev=prev,
+                hash=digest,
+                content=content,
+            )
+        )
+        evolve: Any = evolve_tenant if self.room == TENANT_ROOM else evolve_room
+        self.state = evolve(self.state, event, command.actor, NOW_MS + seq)
+        receipt = Receipt(
+            room=self.room,
+            seq=seq,
+            id=entry_id(self.room, seq),
+            kind=event.kind,
+            hash=digest.hex(),
+            prev=prev.hex(),
+            at_ms=NOW_MS + seq,
+            client_id=command.client_id,
+        )
+        self.marks[command.actor, command.client_id] = (mark, receipt)
+        return receipt
+
+    def announce(self, *seqs: int) -> None:
+        """Send one event with these entries; without any, just where the head is."""
+        entries = [entry_of(self.entries[seq - 1]) for seq in seqs]
+        event = RoomEvent(entries[-1].seq if entries else self.head, entries)
+        for handler in list(self.handlers.values()):
+            handler(event)
+
+
+class World:
+    """Tenants with rooms and people, and both faces that the gateway sees of them."""
+
+    def __init__(self, *tenants: str) -> None:
+        self.tenants = tenants
+        self.rooms: dict[tuple[str, str], MemoryRoom] = {}
+        self.stale_rows: dict[tuple[str, str], RoomRow] = {}
+        self.reads = 0
+        self.broken: Exception | None = None
+        self.held: list[tuple[str, str, Command]] | None = None
+        self.announcing = True
+        self.used_keys: set[str] = set()
+        self.reply_handlers: dict[str, Callable[[Reply], None]] = {}
+        self._numbers = itertools.count()
+
+    @property
+    def reader(self) -> Reader:
+        """The store's face."""
+        return cast(Reader, self)
+
+    @property
+    def actors(self) -> ActorClient:
+        """The bus's face."""
+        return cast(ActorClient, MemoryActors(self))
+
+    def at(self, tenant: str, room: str) -> MemoryRoom:
+        """A room's chain, empty if it is new."""
+        place = self.rooms.get((tenant, room))
+        if place is None:
+            state = TenantState() if room == TENANT_ROOM else RoomState()
+            place = self.rooms[tenant, room] = MemoryRoom(tenant, room, state=state)
+        return place
+
+    def commit(self, tenant: str, room: str, command: Command) -> Receipt:
+        """Decide and commit a command now, and announce it.
+
+        Raises:
+            Refusal: it was refused.
+        """
+        place = self.at(tenant, room)
+        known = place.marks.get((command.actor, command.client_id))
+        if known is not None:
+            mark, receipt = known
+            if mark != fingerprint(command):
+                raise Refusal(ErrorCode.CONFLICT, "client_id was used for another command")
+            return Receipt(**{**_fields(receipt), "duplicate": True})
+        event = place.decide(command)
+        if isinstance(event, Rejection):
+            raise Refusal(event.code, event.detail)
+        receipt = place.append(event, command)
+        if self.announcing:
+            place.announce(receipt.seq)
+        return receipt
+
+    def release(self) -> None:
+        """Commit what was held back, and hold nothing any more."""
+        held, self.held = self.held or [], None
+        for tenant, room, command in held:
+            self.deliver(tenant, room, command)
+
+    def deliver(self, tenant: str, room: str, command: Command) -> None:
+        """Commit a posted command and answer as an actor does."""
+        if self.held is not None:
+            self.held.append((tenant, room, command))
+            return
+        reply: Reply | None
+        try:
+            receipt = self.commit(tenant, room, command)
+            quiet = command.quiet and not receipt.duplicate
+            reply = None if quiet else Reply(command.ref, command.client_id, receipt)
+        except Refusal as refusal:
+            reply = Reply(command.ref, command.client_id, None, refusal.code, refusal.detail)
+        handler = self.reply_handlers.get(command.ref[:2])
+        if reply is not None and handler is not None:
+            handler(reply)
+
+    # The store's face -------------------------------------------------------------------------
+
+    async def tenant(self, tenant: str) -> TenantReader | None:
+        """As `store.reader.Reader.tenant`."""
+        if tenant not in self.tenants:
+            return None
+        return cast(TenantReader, MemoryTenantReader(self, tenant))
+
+    async def logins(self, name: str) -> list[LoginCandidate]:
+        """As `store.reader.Reader.logins`."""
+        wanted, _, only = name.casefold().partition("@")
+        found = []
+        for tenant in self.tenants:
+            for user, facts in self.at(tenant, TENANT_ROOM).state.users.items():
+                names = {facts.username.casefold(), (facts.email or "").casefold()}
+                if name.casefold() in names or (wanted in names and only == tenant):
+                    found.append(LoginCandidate(tenant, user))
+        return found
+
+
+class MemoryTenantReader:
+    """As `store.reader.TenantReader`."""
+
+    def __init__(self, world: World, tenant: str) -> None:
+        self.tenant = tenant
+        self._world = world
+
+    async def _read(self) -> None:
+        self._world.reads += 1
+        await asyncio.sleep(0)
+        if self._world.broken is not None:
+            raise self._world.broken
+
+    async def room(self, room: str) -> RoomRow | None:
+        await self._read()
+        stale = self._world.stale_rows.get((self.tenant, room))
+        return stale or row_of(self._world.rooms.get((self.tenant, room)))
+
+    async def rooms_for(self, user: str, role: str, *, after: str, limit: int) -> list[RoomRow]:
+        await self._read()
+        rows = [
+            row
+            for (tenant, room), place in sorted(self._world.rooms.items())
+            if tenant == self.tenant and room > after and (row := row_of(place)) is not None
+        ]
+        return [row for row in rows if user in row.members or role in row.open_to][:limit]
+
+    async def head(self, room: str) -> int:
+        await self._read()
+        return self._world.at(self.tenant, room).head
+
+    async def entries(
+        self,
+        room: str,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+        kind: str | None = None,
+    ) -> list[StoredEntry]:
+        await self._read()
+        found = [
+            entry
+            for entry in self._world.at(self.tenant, room).entries
+            if entry.seq > after
+            and (before is None or entry.seq < before)
+            and (kind is None or entry.kind == kind)
+        ]
+        return found[-limit:] if before is not None and after == 0 else found[:limit]
+
+    async def headers(self, room: str, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+        await self._read()
+        entries = self._world.at(self.tenant, room).entries[after : after + limit]
+        return [{"room": room, "seq": entry.seq, "hash": entry.hash.hex()} for entry in entries]
+
+    async def by_client_id(self, room: str, actor: str, client_id: str) -> StoredEntry | None:
+        await self._read()
+        known = self._world.at(self.tenant, room).marks.get((actor, client_id))
+        return self._world.at(self.tenant, room).entries[known[1].seq - 1] if known else None
+
+    async def user(self, user: str) -> UserRow | None:
+        await self._read()
+        facts = self._world.at(self.tenant, TENANT_ROOM).state.users.get(user)
+        if facts is None:
+            return None
+        return UserRow(
+            user=user,
+            username=facts.username,
+            email=facts.email,
+            display_name=facts.display_name,
+            role=facts.role,
+            disabled=facts.disabled,
+            password_hash=facts.password_hash,
+        )
+
+    async def session(self, session: str) -> SessionRow | None:
+        await self._read()
+        found = self._world.at(self.tenant, TENANT_ROOM).state.sessions.get(session)
+        return SessionRow(session, found.user, found.expires_ms, False) if found else None
+
+    async def session_active(self, session: str) -> bool:
+        return await self.session(session) is not None
+
+
+class MemoryActors:
+    """As `actors.client.ActorClient`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def on_reply(self, prefix: str, handler: Callable[[Reply], None]) -> None:
+        self._world.reply_handlers[prefix] = handler
+
+    async def send(self, tenant: str, room: str, command: Command) -> Receipt:
+        await asyncio.sleep(0)
+        return self._world.commit(tenant, room, command)
+
+    def post_nowait(self, tenant: str, room: str, command_json: bytes) -> None:
+        command = ROOM_COMMAND.validate_json(command_json)
+        asyncio.get_running_loop().call_soon(self._world.deliver, tenant, room, command)
+
+    async def subscribe_events(self, tenant: str, room: str, handler: Handler) -> Unsubscribe:
+        await asyncio.sleep(0)
+        handlers = self._world.at(tenant, room).handlers
+        number = next(self._world._numbers)
+        handlers[number] = handler
+
+        async def unsubscribe() -> None:
+            await asyncio.sleep(0)
+            handlers.pop(number, None)
+
+        return unsubscribe
+
+    async def redeem_once(self, key: str) -> bool:
+        await asyncio.sleep(0)
+        first = key not in self._world.used_keys
+        self._world.used_keys.add(key)
+        return first
+
+
+def row_of(place: MemoryRoom | None) -> RoomRow | None:
+    """A room's row as its projection would be now."""
+    if place is None or place.room == TENANT_ROOM or not place.state.exists:
+        return None
+    state: RoomState = place.state
+    return RoomRow(
+        room=place.room,
+        name=state.name,
+        kind=state.kind,
+        status=state.status,
+        members={user: str(role) for user, role in state.members.items()},
+        open_to=tuple(sorted(state.open_to)),
+        incident=state.incident.model_dump() if state.incident else None,
+        created_ms=state.created_ms,
+        created_by=state.created_by,
+        applied=place.head,
+    )
+
+
+def room_command(**fields: Any) -> Command:
+    """A room command from its JSON fields; by an analyst unless said otherwise."""
+    number = fields.pop("client_id", None) or hashlib.sha256(orjson.dumps(fields)).hexdigest()[:16]
+    role = fields.pop("role", Role.ANALYST)
+    return ROOM_COMMAND.validate_json(orjson.dumps({"client_id": number, "role": role, **fields}))
+
+
+def tenant_command(**fields: Any) -> Command:
+    """A tenant command from its JSON fields, by the system."""
+    number = hashlib.sha256(orjson.dumps(fields)).hexdigest()[:16]
+    common = {"client_id": number, "role": Role.SYSTEM, "actor": "system"}
+    return TENANT_COMMAND.validate_json(orjson.dumps({**common, **fields}))
+
+
+def _fields(receipt: Receipt) -> dict[str, Any]:
+    return {name: getattr(receipt, name) for name in Receipt.__slots__}
+
+
+async def eventually(holds: Callable[[], bool], within_s: float = 5.0) -> None:
+    """Let the loop run until something holds; fails after `within_s` seconds."""
+    async with asyncio.timeout(within_s):
+        while not holds():  # noqa: ASYNC110 -- what is waited for has no event of its own
+            await asyncio.sleep(0)

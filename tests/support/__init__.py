@@ -1,0 +1,1 @@
+"""What several test packages share. Public code only: a test's own setup stays in the test."""
