@@ -60,6 +60,7 @@ def stop_on_signals() -> asyncio.Event:
 
 async def run_actors(settings: ProcessSettings) -> None:
     """Run an actor process until it is asked to stop."""
+    settings = settings.incarnated()
     configure_logs(settings.log_level, settings.log_format, settings.process_name)
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
@@ -93,6 +94,7 @@ async def run_actors(settings: ProcessSettings) -> None:
 
 async def run_connectors(settings: ProcessSettings) -> None:
     """Run a connector process until it is asked to stop."""
+    settings = settings.incarnated()
     configure_logs(settings.log_level, settings.log_format, settings.process_name)
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
@@ -111,6 +113,7 @@ async def run_connectors(settings: ProcessSettings) -> None:
 
 async def run_gateway(settings: ProcessSettings) -> None:
     """Run a gateway until it is asked to stop."""
+    settings = settings.incarnated()
     configure_logs(settings.log_level, settings.log_format, settings.process_name)
     async with AsyncExitStack() as stack:
         bus, connection, keys = await _connections(settings, stack)

@@ -1,9 +1,10 @@
 """Settings: the only place that reads the environment. Every name begins with WARDROOM_."""
 
 import os
+import secrets
 import socket
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -62,6 +63,15 @@ class ProcessSettings(BaseSettings):
     failpoints: str = ""
     static_epoch: int | None = None
     demo_tenant: str = ""
+
+    def incarnated(self) -> Self:
+        """The same under a name that no process had before, not even a forerunner of this one.
+
+        JetStream would take a namesake's first messages for repetitions, and the table of owners
+        its shards for ours.
+        """
+        name = f"{self.process_name}-{secrets.token_hex(4)}"
+        return self.model_copy(update={"process_name": name})
 
     def require_nats(self) -> tuple[str, Path]:
         """The server and the credentials file."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import structlog
 from nats.aio.msg import Msg
+from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 from pydantic import ValidationError
 from pymongo.errors import PyMongoError
@@ -17,7 +18,7 @@ from actors.client import ActorClient
 from actors.ingest.envelope import payload_of
 from actors.ingest.incidents import event_key, incident_commands, incident_room
 from actors.ingest.qradar import finding_of
-from actors.protocol.errors import OutcomeUnknown, Refusal
+from actors.protocol.errors import RETRYABLE, OutcomeUnknown, Refusal
 from actors.protocol.findings import Finding
 from actors.protocol.subjects import ingest_stream, parse_ingest_subject
 from actors.runtime.deadletter import bury_message
@@ -71,23 +72,50 @@ class IngestWorker:
                 max_ack_pending=IN_FLIGHT_MAX,
             ),
         )
-        while True:
-            try:
-                messages = await subscription.fetch(FETCH_MESSAGES, timeout=FETCH_S)
-            except TimeoutError:
-                # The library says so when nothing came; some paths raise the bare built-in.
-                continue
-            async with asyncio.TaskGroup() as tasks:
-                for message in messages:
-                    tasks.create_task(self._take(message))
+        try:
+            while True:
+                messages = await _fetched(subscription)
+                async with asyncio.TaskGroup() as tasks:
+                    for message in messages:
+                        tasks.create_task(self._take(message))
+        finally:
+            await subscription.unsubscribe()
 
     async def _take(self, message: Msg) -> None:
         try:
+            if await self._is_ingested(message):
+                await message.ack()
+            else:
+                await message.nak(delay=RETRY_S)
+        except NatsError as error:
+            # Not acknowledged, so it comes again, and then it is known.
+            log.warning("ingest.unacknowledged", tenant=self._tenant.id, error=repr(error))
+
+    async def _is_ingested(self, message: Msg) -> bool:
+        """Whether an event is dealt with; False if it shall come again."""
+        try:
             await self._ingest(message)
-            await message.ack()
-        except (Refusal, OutcomeUnknown, PyMongoError, StoreError) as error:
+        except Refusal as refusal:
+            if refusal.code not in RETRYABLE:
+                # It would be refused for ever.
+                return await self._is_buried(message, str(refusal))
+            log.warning("ingest.repeated", tenant=self._tenant.id, error=repr(refusal))
+            return False
+        except (OutcomeUnknown, PyMongoError, StoreError) as error:
             log.warning("ingest.repeated", tenant=self._tenant.id, error=repr(error))
-            await message.nak(delay=RETRY_S)
+            return False
+        except Exception as error:  # one event's fault must not stop the process
+            log.exception("ingest.failed", tenant=self._tenant.id, subject=message.subject)
+            return await self._is_buried(message, f"internal error: {type(error).__name__}")
+        return True
+
+    async def _is_buried(self, message: Msg, reason: str) -> bool:
+        try:
+            await self._bury(message, reason)
+        except (PyMongoError, StoreError) as error:
+            log.warning("ingest.repeated", tenant=self._tenant.id, error=repr(error))
+            return False
+        return True
 
     async def _ingest(self, message: Msg) -> None:
         try:
@@ -97,8 +125,8 @@ class IngestWorker:
             if normalise is None:
                 raise ValueError(f"kind {subject.kind!r} is not known; known: offense")
             finding = normalise(subject.source, payload)
-        except (ValueError, ValidationError) as error:
-            await self._bury(message, error)
+        except ValueError as error:
+            await self._bury(message, _reason(error))
             return
         if finding.severity < self._tenant.ingest_severity_min:
             await self._projections.save_event(event_key(finding), finding.model_dump(mode="json"))
@@ -109,13 +137,31 @@ class IngestWorker:
             await self._client.send(self._tenant.id, room, command)
         self._services.metrics.ingested.labels("incident").inc()
 
-    async def _bury(self, message: Msg, error: ValueError) -> None:
-        reason = str(error)
-        if isinstance(error, ValidationError):
-            reason = "; ".join(
-                f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
-                for problem in error.errors(include_input=False, include_url=False)
-            )
+    async def _bury(self, message: Msg, reason: str) -> None:
         await bury_message(self._projections, reason, message.subject, message.data)
         self._services.metrics.dead_letters.labels("ingest").inc()
         log.warning("dead_letter", tenant=self._tenant.id, subject=message.subject, reason=reason)
+
+
+async def _fetched(subscription: JetStreamContext.PullSubscription) -> list[Msg]:
+    """The next events, or none after a while.
+
+    Raises:
+        nats.errors.Error: the consumer is gone, with its stream or without.
+    """
+    messages: list[Msg] = []
+    try:
+        messages = await subscription.fetch(FETCH_MESSAGES, timeout=FETCH_S)
+    except TimeoutError:
+        # The library says so when nothing came, and when nobody is there to answer.
+        await subscription.consumer_info()
+    return messages
+
+
+def _reason(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False)
+    )

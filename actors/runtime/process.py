@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 TENANTS_READ_S: Final = 5.0
 """How often the list of tenants is read, should word of a new one get lost."""
+CANCEL_AGAIN_S: Final = 0.5
 PASSIVATE_S: Final = 15.0
 GAUGES_S: Final = 1.0
 ACTIVE_FOR_S: Final = 60.0
@@ -70,12 +71,10 @@ class ActorProcess:
             ]
             await stop.wait()
             log.info("actors.stopping")
-            for loop in loops:
-                loop.cancel()
+            await _cancel(loops)
             await self._ownership.release()
             await self._lanes.close()
-            for task in self._spawned:
-                task.cancel()
+            await _cancel(self._spawned)
 
     async def _own(self) -> None:
         if self._static_epoch is None:
@@ -142,3 +141,13 @@ class ActorProcess:
         metrics.rooms.set(sum(len(worker.mailboxes) for worker in workers))
         oldest = max((worker.oldest_waiting_s() for worker in workers), default=0.0)
         metrics.oldest_uncommitted.set(oldest)
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    """End tasks. Again after a while: a library that turns a cancellation into a time-out of its own
+    (nats-py's fetch can) would otherwise keep its caller running for ever."""
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
