@@ -79,6 +79,8 @@ class WardroomWebSocket(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         # No extension: a frame that is compressed for each socket can't be shared by all.
         self.conn = _Conversation(max_size=FRAME_BYTES_MAX, logger=self.logger)
+        # At its debug level the library logs requests and frames whole, with the tokens in them.
+        self.conn.debug = False
         self.sink: Callable[[bytes], None] | None = None
         self.query = b""
         self._failed = False

@@ -107,7 +107,7 @@ class RoomClient(WSListener):
 
     def lost(self, head: int) -> int:
         """Places up to `head` that never came."""
-        return len(self._missing)
+        return len(self._missing) + max(0, head - self.last_seq)
 
     def trail(self) -> ClientTrail:
         """What was sent and what of it was not acknowledged."""

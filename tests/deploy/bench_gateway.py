@@ -52,6 +52,8 @@ class FakeGateway:
     """The rooms that were asked for over REST."""
     acknowledged: set[str] = field(default_factory=set)
     rooms: dict[str, Room] = field(default_factory=dict)
+    left: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    """Released for every socket that its client closed."""
 
     async def talk(self, websocket: WebSocket) -> None:
         """One socket."""
@@ -61,6 +63,7 @@ class FakeGateway:
                 frame = orjson.loads(await websocket.receive_text())
                 await self._answer(websocket, frame)
         except WebSocketDisconnect:
+            self.left.release()
             for room in self.rooms.values():
                 if websocket in room.sockets:
                     room.sockets.remove(websocket)

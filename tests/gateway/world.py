@@ -109,6 +109,7 @@ class World:
         self.stale_rows: dict[tuple[str, str], RoomRow] = {}
         self.reads = 0
         self.broken: Exception | None = None
+        self.broken_commit: Exception | None = None
         self.held: list[tuple[str, str, Command]] | None = None
         self.announcing = True
         self.used_keys: set[str] = set()
@@ -291,6 +292,8 @@ class MemoryActors:
 
     async def send(self, tenant: str, room: str, command: Command) -> Receipt:
         await asyncio.sleep(0)
+        if self._world.broken_commit is not None:
+            raise self._world.broken_commit
         return self._world.commit(tenant, room, command)
 
     def post_nowait(self, tenant: str, room: str, command_json: bytes) -> None:

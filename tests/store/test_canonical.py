@@ -176,7 +176,7 @@ def test_the_fast_form_of_a_flat_object_is_the_canonical_one(
 
 def test_every_control_character_is_written_alike_by_both() -> None:
     header: dict[str, str | int | None] = {
-        f"{code:02x}": f"{chr(code)}\\\"/\u007f\u2028" for code in range(0x20)
+        f"{code:02x}": f'{chr(code)}\\"/\u007f\u2028' for code in range(0x20)
     }
     assert canonical_flat(header) == rfc8785.dumps(header)
 

@@ -1,0 +1,1 @@
+"""The actors: pure rules by tables and properties, the runtime on real servers."""

@@ -1,0 +1,92 @@
+"""The store against real servers, once with each driver, with the rights of an actor process."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from deploy.local.stack import LocalStack
+from deploy.provision.keys import ensure_tenant_key
+from deploy.provision.mongo_access import ensure_tenant_collections
+from store.driver import Database, DriverName, MongoConnection
+from store.keys import KeyRing, RootKey
+from store.log import TenantLog
+from store.mongo import tenant_database
+from store.projections import Projections
+from store.reader import TenantReader
+
+
+@pytest.fixture(scope="session", params=["motor", "pymongo"])
+def driver(request: pytest.FixtureRequest) -> DriverName:
+    """Both drivers give the same store."""
+    name: DriverName = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+async def connection(stack: LocalStack, driver: DriverName) -> AsyncIterator[MongoConnection]:
+    """A connection as an actor process has it."""
+    opened = MongoConnection(stack.mongo_url_for("actors"), driver=driver)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+async def admin(stack: LocalStack) -> AsyncIterator[MongoConnection]:
+    """A connection that may do anything."""
+    opened = MongoConnection(stack.mongo_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+async def provisioner(stack: LocalStack) -> AsyncIterator[MongoConnection]:
+    """A connection that makes tenants."""
+    opened = MongoConnection(stack.mongo_url_for("provisioner"))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def root(stack: LocalStack) -> RootKey:
+    """The root key of the stack."""
+    return RootKey.from_file(stack.secrets.root_key_file)
+
+
+@pytest.fixture
+def keys(connection: MongoConnection, root: RootKey) -> KeyRing:
+    """A key ring that remembers nothing yet."""
+    return KeyRing(connection, root)
+
+
+@pytest.fixture
+async def tenant(provisioner: MongoConnection, root: RootKey) -> str:
+    """A fresh tenant as far as MongoDB goes: the store knows no NATS."""
+    made = f"s{uuid4().hex[:12]}"
+    await ensure_tenant_key(provisioner, root, made)
+    await ensure_tenant_collections(provisioner, made)
+    return made
+
+
+@pytest.fixture
+def log(connection: MongoConnection, keys: KeyRing, tenant: str) -> TenantLog:
+    """The log of a fresh tenant."""
+    return TenantLog(connection, keys, tenant)
+
+
+@pytest.fixture
+def reader(connection: MongoConnection, keys: KeyRing, tenant: str) -> TenantReader:
+    """The reader of the same tenant."""
+    return TenantReader(connection, keys, tenant)
+
+
+@pytest.fixture
+def projections(connection: MongoConnection, keys: KeyRing, tenant: str) -> Projections:
+    """The projections of the same tenant."""
+    return Projections(connection, keys, tenant)
+
+
+@pytest.fixture
+def database(admin: MongoConnection, tenant: str) -> Database:
+    """The same tenant's database, for an administrator."""
+    return admin.database(tenant_database(tenant))

@@ -1,0 +1,194 @@
+"""The log over a real MongoDB: commits, cursors, and what a commit that fails leaves behind."""
+
+from dataclasses import replace
+
+import pytest
+from pymongo.errors import BulkWriteError
+
+from store.chain import Cursor, Head, Source
+from store.driver import Database
+from store.errors import WrongPlace
+from store.keys import KeyRing
+from store.log import TenantLog
+from store.mongo import CONTENTS, RECORDS
+from store.record import Record
+from tests.support.chains import Chain, Commit
+
+pytestmark = pytest.mark.servers
+
+
+async def chain_in(log: TenantLog, keys: KeyRing, room: str = "war-room") -> Chain:
+    """An empty chain with the key that the database keeps for its room."""
+    return Chain(log.tenant, room, key=await keys.current_room_key(log.tenant, room, 1))
+
+
+async def append(log: TenantLog, *commits: Commit) -> None:
+    """Write commits as one."""
+    await log.append(
+        [document for commit in commits for document in commit.documents],
+        [document for commit in commits for document in commit.contents],
+    )
+
+
+async def test_what_was_appended_is_there_in_order(log: TenantLog, keys: KeyRing) -> None:
+    chain = await chain_in(log, keys)
+    commits = [chain.commit("one"), chain.commit("two", "three")]
+    for commit in commits:
+        await append(log, commit)
+    records = [record for commit in commits for record in commit.records]
+    assert await log.since("war-room", 0, {"message"}) == records
+    assert await log.contents(records) == {1: b"one", 2: b"two", 3: b"three"}
+    assert await log.head("war-room") == chain.head
+
+
+async def test_an_empty_room_has_the_head_of_nothing(log: TenantLog) -> None:
+    assert await log.head("war-room") == Head()
+
+
+async def test_heads_of_rooms_with_like_names_are_kept_apart(log: TenantLog, keys: KeyRing) -> None:
+    rooms = ("a", "a-b", "a0", "ab")
+    chains = [await chain_in(log, keys, room) for room in rooms]
+    for lane, chain in enumerate(chains):
+        chain.lane = lane
+        await append(log, chain.commit(*("x" for _ in range(lane + 1))))
+    assert [(await log.head(room)).seq for room in rooms] == [1, 2, 3, 4]
+
+
+async def test_contents_are_written_before_records(
+    log: TenantLog, keys: KeyRing, database: Database
+) -> None:
+    chain = await chain_in(log, keys)
+    commit = chain.commit("one", "two")
+
+    def fail(point: str) -> None:
+        raise ConnectionError(point)
+
+    with pytest.raises(ConnectionError, match="contents_written"):
+        await log.append(commit.documents, commit.contents, fail)
+    assert await database[CONTENTS].count_documents({}) == 1
+    assert await database[RECORDS].count_documents({}) == 0
+
+
+async def test_the_cursor_of_a_lane_is_its_greatest_source(log: TenantLog, keys: KeyRing) -> None:
+    first, second = await chain_in(log, keys, "a"), await chain_in(log, keys, "b")
+    first.lane, second.lane, second.src = 3, 3, 10
+    assert await log.cursor(3) == Cursor()
+    await append(log, second.commit("x", "y", "z"))
+    await append(log, first.commit("x"))
+    assert await log.cursor(3) == Cursor(11, 2)
+    assert await log.cursor(4) == Cursor()
+
+
+async def test_the_cursor_of_a_young_stream_is_ahead_of_an_old_one(
+    log: TenantLog, keys: KeyRing
+) -> None:
+    old, young = await chain_in(log, keys, "a"), await chain_in(log, keys, "b")
+    old.src, young.src = (1 << 40) + 5_000_000, 2 << 40
+    await append(log, old.commit("x"))
+    await append(log, young.commit("x"))
+    assert await log.cursor(0) == Cursor((2 << 40) + 1, 0)
+
+
+async def test_records_are_found_by_the_sources_of_their_lane(
+    log: TenantLog, keys: KeyRing
+) -> None:
+    chain = await chain_in(log, keys)
+    commits = [chain.commit("a"), chain.commit("b", "c"), chain.commit("d")]
+    await append(log, *commits)
+    found = await log.committed(0, 2, 3)
+    assert sorted(found, key=_seq) == [*commits[1].records, *commits[2].records]
+    assert await log.committed(1, 0, 2**53) == []
+
+
+async def test_rooms_with_later_sources_are_named_once(log: TenantLog, keys: KeyRing) -> None:
+    for number, room in enumerate(("c", "a", "b")):
+        chain = await chain_in(log, keys, room)
+        chain.src = number
+        await append(log, chain.commit("x", "y"))
+    assert await log.rooms_after(0, 0) == ["a", "b", "c"]
+    assert await log.rooms_after(0, 2) == ["b"]
+    assert await log.rooms_after(0, 3) == []
+
+
+async def test_a_command_is_found_by_room_actor_and_client_id(
+    log: TenantLog, keys: KeyRing
+) -> None:
+    chain = await chain_in(log, keys)
+    mine = chain.commit("a", "b", actor="ana")
+    others = chain.commit("c", actor="bob")
+    await append(log, mine, others)
+    ids = [record.client_id for record in [*mine.records, *others.records]]
+    found = await log.by_commands("war-room", "ana", [*ids, "unknown"])
+    assert sorted(found, key=_seq) == mine.records
+    assert await log.by_commands("other", "ana", ids) == []
+
+
+async def test_records_since_a_seq_are_of_the_asked_kinds(log: TenantLog, keys: KeyRing) -> None:
+    chain = await chain_in(log, keys)
+    await append(log, chain.commit("a"), chain.commit("b", kind="note"), chain.commit("c"))
+    assert [record.seq for record in await log.since("war-room", 0, {"note"})] == [2]
+    assert [record.seq for record in await log.since("war-room", 1, {"note", "message"})] == [2, 3]
+    assert await log.since("war-room", 3, {"note", "message"}) == []
+
+
+def _taken_place(record: Record, standing: Record) -> Record:
+    return replace(record, seq=standing.seq)
+
+
+def _taken_command(record: Record, standing: Record) -> Record:
+    return replace(record, actor=standing.actor, client_id=standing.client_id)
+
+
+def _taken_source(record: Record, standing: Record) -> Record:
+    return replace(record, lane=standing.lane, src=standing.src, index=standing.index)
+
+
+@pytest.mark.parametrize("take", [_taken_place, _taken_command, _taken_source])
+async def test_a_taken_place_leaves_what_stood_before_it_and_nothing_after(
+    take: object, log: TenantLog, keys: KeyRing
+) -> None:
+    assert callable(take)
+    chain = await chain_in(log, keys)
+    standing = chain.commit("standing")
+    await append(log, standing)
+    batch = chain.commit(*("abcdef"))
+    documents = batch.documents
+    documents[3] = take(batch.records[3], standing.records[0]).document()
+    with pytest.raises(WrongPlace):
+        await log.append(documents, batch.contents)
+    written = await log.since("war-room", 0, {"message"})
+    assert written == [*standing.records, *batch.records[:3]]
+    assert await log.cursor(0) == Cursor(2, 2)
+
+
+async def test_two_writers_of_one_head_leave_one_line(log: TenantLog, keys: KeyRing) -> None:
+    chain = await chain_in(log, keys)
+    await append(log, chain.commit("common"))
+    rivals = [replace(chain, src=src) for src in (10, 20)]
+    commits = [rival.commit("x", "y", "z") for rival in rivals]
+    await append(log, commits[0])
+    with pytest.raises(WrongPlace):
+        await append(log, commits[1])
+    assert (await log.head("war-room")).hash == commits[0].records[-1].hash
+
+
+async def test_another_fault_of_a_write_is_not_a_taken_place(log: TenantLog, keys: KeyRing) -> None:
+    chain = await chain_in(log, keys)
+    commit = chain.commit("x")
+    document = {**commit.documents[0], "_id": ["an array is no key"]}
+    with pytest.raises(BulkWriteError):
+        await log.append([document], commit.contents)
+
+
+async def test_a_source_is_a_place_in_a_message_of_a_lane(log: TenantLog, keys: KeyRing) -> None:
+    chain = await chain_in(log, keys)
+    await append(log, chain.commit("a", "b"))
+    found = await log.committed(0, 1, 1)
+    assert {Source(record.lane, record.src, record.index) for record in found} == {
+        Source(0, 1, 0),
+        Source(0, 1, 1),
+    }
+
+
+def _seq(record: Record) -> int:
+    return record.seq
