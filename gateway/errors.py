@@ -80,7 +80,9 @@ class BodyRefused(HTTPException):
     """A request body that can't be read at all."""
 
     def __init__(self, code: ErrorCode, detail: str) -> None:
-        super().__init__(OUTCOMES[code].status, detail)
+        # What is left of a body that is too large is not worth reading.
+        headers = {"Connection": "close"} if code is ErrorCode.TOO_LARGE else None
+        super().__init__(OUTCOMES[code].status, detail, headers)
         self.code = code
 
 
@@ -179,7 +181,7 @@ async def _on_http(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if isinstance(error, BodyRefused):
-        return problem(error.code, error.detail).response()
+        return problem(error.code, error.detail).response(error.headers)
     code = _CODES_OF_STATUS.get(error.status_code)
     if code is ErrorCode.NOT_FOUND:
         return problem(code, NOT_FOUND_DETAIL).response()

@@ -6,8 +6,7 @@ from typing import NamedTuple
 from store.record import GENESIS, SALT_BYTES, Record, commitment
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The end of a room's chain: the last seq (0: empty), its hash, epoch and time (ms)."""
 
     seq: int = 0
@@ -32,7 +31,7 @@ class Cursor:
     index: int = -1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Draft:
     """What is to be recorded: everything but its place."""
 

@@ -1,16 +1,26 @@
 """The log of a tenant: the only writer of records and contents. Insert and find, nothing else."""
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
-from pymongo.errors import BulkWriteError
+from pymongo.errors import WriteError
 
 from store.chain import Cursor, Head
-from store.driver import Document, MongoConnection
+from store.driver import COMMIT_TIMEOUT_MS, Document, MongoConnection
 from store.errors import WrongPlace
 from store.keys import KeyRing
 from store.mongo import CONTENTS, DUPLICATE_KEY, RECORDS, tenant_database
 from store.opening import open_contents
 from store.record import Record, place, record_of
+
+WRITE_CONCERN: Final = {"w": "majority", "j": True, "wtimeout": COMMIT_TIMEOUT_MS}
+
+COMMAND_BYTES_MAX: Final = 12 * 1024 * 1024
+"""Documents of one insert; MongoDB takes a command of 16 MiB, and the client does not split it."""
+HEADER_BYTES_MAX: Final = 1024
+"""No record, and no content document without its items, is larger."""
+ITEM_OVERHEAD_BYTES: Final = 16
+"""What BSON adds to one item of an array."""
 
 
 class TenantLog:
@@ -31,22 +41,39 @@ class TenantLog:
     ) -> None:
         """Commit: contents first, then records in order, each majority and journaled.
 
-        After an error a prefix of the records may stand; read again what is there. `reach` is told
-        of every point at which a crash makes a difference.
+        After an error a prefix of the records may stand; read again what is there. Nothing is
+        repeated by the driver: after a lost answer only the caller can know what is right.
+        `reach` is told of every point at which a crash makes a difference.
 
         Raises:
             WrongPlace: a record's place, command or source is taken.
-            pymongo.errors.PyMongoError: no answer; the outcome is unknown.
+            pymongo.errors.PyMongoError: no answer, or not enough members; the outcome is unknown.
         """
-        await self._contents.insert_many(contents, ordered=False)
+        await self._insert(CONTENTS, contents, ordered=False)
         reach("contents_written")
-        try:
-            await self._records.insert_many(records, ordered=True)
-        except BulkWriteError as error:
-            details = error.details or {}
-            if any(item.get("code") == DUPLICATE_KEY for item in details.get("writeErrors", ())):
-                raise WrongPlace("a place of this batch is taken") from error
-            raise
+        await self._insert(RECORDS, records, ordered=True)
+
+    async def _insert(self, collection: str, documents: list[Document], *, ordered: bool) -> None:
+        for part in parts_of(documents):
+            await self._insert_part(collection, part, ordered=ordered)
+
+    async def _insert_part(
+        self, collection: str, documents: list[Document], *, ordered: bool
+    ) -> None:
+        # The bare command: `insert_many` spends three times as much on each document.
+        answer = await self._database.command(
+            {
+                "insert": collection,
+                "ordered": ordered,
+                "writeConcern": WRITE_CONCERN,
+                "documents": documents,
+            }
+        )
+        errors = answer.get("writeErrors", ())
+        if any(error["code"] == DUPLICATE_KEY for error in errors):
+            raise WrongPlace(f"a place of this batch is taken in {collection}")
+        if errors or "writeConcernError" in answer:
+            raise WriteError(f"{collection} was not written as a whole", details=answer)
 
     async def head(self, room: str) -> Head:
         """The end of a room's chain."""
@@ -109,3 +136,18 @@ class TenantLog:
     async def contents(self, records: list[Record]) -> dict[int, bytes]:
         """The opened contents of records of one room, by seq; what is not whole is left out."""
         return await open_contents(self._database, self._keys, self.tenant, records)
+
+
+def parts_of(documents: list[Document]) -> list[list[Document]]:
+    """Documents in as many parts as inserts are needed for them, in order."""
+    parts: list[list[Document]] = []
+    size = COMMAND_BYTES_MAX
+    for document in documents:
+        items = document.get("items", ())
+        bytes_here = HEADER_BYTES_MAX + sum(len(item) + ITEM_OVERHEAD_BYTES for item in items)
+        size += bytes_here
+        if size > COMMAND_BYTES_MAX:
+            parts.append([])
+            size = bytes_here
+        parts[-1].append(document)
+    return parts

@@ -98,7 +98,7 @@ def decode_replies(data: bytes) -> list[Reply]:
     return replies
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """One committed record with its opened content, as readers see it.
 

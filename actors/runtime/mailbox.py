@@ -18,15 +18,15 @@ from store.keys import RoomKey
 from store.record import Record
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Known:
-    """A command that was committed: its receipt, and its fingerprint (None: content erased)."""
+    """A command that was committed: its record, and its fingerprint (None: content erased)."""
 
-    receipt: Receipt
+    record: Record
     fingerprint: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Proposal:
     """What a command shall put into the chain."""
 
@@ -126,8 +126,7 @@ class Mailbox:
 
     def remember(self, record: Record, mark: str | None) -> None:
         """Keep a receipt for the next time the command comes."""
-        known = Known(receipt_of(record, duplicate=True), mark)
-        self.recent[(record.actor, record.client_id)] = known
+        self.recent[(record.actor, record.client_id)] = Known(record, mark)
 
     def trim(self) -> None:
         """Keep the last receipts only. Not before a commit is done: it may repeat more commands than
@@ -140,8 +139,8 @@ def _repeated(known: Known, command: Command, mark: str) -> Receipt | Rejection:
     # A system that reports the same incident again may say more than the first time: the room is there.
     retold = isinstance(command, CreateRoom) and command.role is Role.EXTERNAL
     if known.fingerprint is None or known.fingerprint == mark or retold:
-        return known.receipt
+        return receipt_of(known.record, duplicate=True)
     return Rejection(
         ErrorCode.CONFLICT,
-        f"client_id {command.client_id} was used for another command; it is entry {known.receipt.seq}",
+        f"client_id {command.client_id} was used for another command; it is entry {known.record.seq}",
     )

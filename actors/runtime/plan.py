@@ -26,7 +26,7 @@ PROBLEMS_TOLD_MAX = 8
 """Fields named in the reason of one unreadable command."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item:
     """One command as it came: where from, for whom, and whom to answer."""
 

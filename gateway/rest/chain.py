@@ -37,17 +37,18 @@ async def list_headers(
 async def verify_room(row: VisibleRoom, caller: SignedIn, services: Services) -> StreamingResponse:
     """Verify a room on the server: one JSON object a line while it goes on, the last is the verdict."""
     progress = services.verifier(caller.principal.tenant, row.room)
-    return StreamingResponse(_lines(progress), media_type=NDJSON)
+    return StreamingResponse(_lines(row.room, progress), media_type=NDJSON)
 
 
-async def _lines(progress: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+async def _lines(room: str, progress: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
     try:
         async for step in progress:
             yield orjson.dumps(step, option=orjson.OPT_APPEND_NEWLINE)
     except Exception as error:
         # The status line is long gone: a stream that just stopped would look like a short success.
         log.error("verify.failed", exc_info=error)
-        yield orjson.dumps({"verdict": "unverifiable", "detail": "the verification broke off"})
+        detail = "the verification broke off; nothing is known of the rest"
+        yield orjson.dumps({"type": "verdict", "room": room, "verified": None, "detail": detail})
 
 
 def router() -> APIRouter:

@@ -176,7 +176,7 @@ async def served(world: World | None = None, **settings: Any) -> AsyncIterator[S
 
 
 async def _verify(tenant: str, room: str) -> AsyncIterator[dict[str, Any]]:
-    yield {"tenant": tenant, "room": room, "checked": 1}
+    yield {"type": "progress", "room": room, "checked": 1}
     if room == "room_broken":
         raise RuntimeError("the chain could not be read")
-    yield {"verdict": "verified"}
+    yield {"type": "verdict", "room": room, "verified": tenant == "acme"}

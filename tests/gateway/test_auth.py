@@ -165,7 +165,7 @@ async def test_a_ticket_from_the_api_opens_a_socket() -> None:
 
 HEADERS: dict[str, dict[str, str]] = {
     "none": {},
-    "no token": {"Authorization": "Bearer "},
+    "no token": {"Authorization": "Bearer"},
     "another scheme": {"Authorization": "Basic YTpi"},
     "no JWT": {"Authorization": "Bearer abc"},
 }

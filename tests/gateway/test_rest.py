@@ -41,6 +41,7 @@ async def test_a_room_that_was_opened_can_be_read_at_once() -> None:
         detail = (await ask(it, "GET", f"/rooms/{room}")).json()
         assert detail.pop("created_at").endswith("Z")
         assert detail == {
+            "id": room,
             "room": room,
             "name": "Phishing",
             "kind": "standing",
@@ -337,8 +338,8 @@ async def test_a_verification_tells_how_it_goes() -> None:
         assert answer.headers["content-type"] == "application/x-ndjson"
         lines = [orjson.loads(line) for line in answer.content.splitlines()]
         assert lines == [
-            {"tenant": "acme", "room": ROOM, "checked": 1},
-            {"verdict": "verified"},
+            {"type": "progress", "room": ROOM, "checked": 1},
+            {"type": "verdict", "room": ROOM, "verified": True},
         ]
 
 
@@ -349,7 +350,8 @@ async def test_a_verification_that_breaks_off_says_so() -> None:
     async with served(world) as it:
         answer = await ask(it, "GET", "/rooms/room_broken/verify")
 
-        assert orjson.loads(answer.content.splitlines()[-1])["verdict"] == "unverifiable"
+        verdict = orjson.loads(answer.content.splitlines()[-1])
+        assert (verdict["type"], verdict["verified"]) == ("verdict", None)
 
 
 # Isolation ------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The store against real servers, once with each driver, with the rights of an actor process."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
 
 import pytest
@@ -14,6 +14,8 @@ from store.log import TenantLog
 from store.mongo import tenant_database
 from store.projections import Projections
 from store.reader import TenantReader
+
+MakeTenant = Callable[[], Awaitable[str]]
 
 
 @pytest.fixture(scope="session", params=["motor", "pymongo"])
@@ -60,12 +62,22 @@ def keys(connection: MongoConnection, root: RootKey) -> KeyRing:
 
 
 @pytest.fixture
-async def tenant(provisioner: MongoConnection, root: RootKey) -> str:
-    """A fresh tenant as far as MongoDB goes: the store knows no NATS."""
-    made = f"s{uuid4().hex[:12]}"
-    await ensure_tenant_key(provisioner, root, made)
-    await ensure_tenant_collections(provisioner, made)
-    return made
+def make_tenant(provisioner: MongoConnection, root: RootKey) -> MakeTenant:
+    """Makes fresh tenants as far as MongoDB goes: the store knows no NATS."""
+
+    async def make() -> str:
+        made = f"s{uuid4().hex[:12]}"
+        await ensure_tenant_key(provisioner, root, made)
+        await ensure_tenant_collections(provisioner, made)
+        return made
+
+    return make
+
+
+@pytest.fixture
+async def tenant(make_tenant: MakeTenant) -> str:
+    """A fresh tenant."""
+    return await make_tenant()
 
 
 @pytest.fixture

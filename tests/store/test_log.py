@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from pymongo.errors import BulkWriteError
+from pymongo.errors import PyMongoError
 
 from store.chain import Cursor, Head, Source
-from store.driver import Database
+from store.driver import Database, Document
 from store.errors import WrongPlace
 from store.keys import KeyRing
-from store.log import TenantLog
+from store.log import TenantLog, parts_of
 from store.mongo import CONTENTS, RECORDS
 from store.record import Record
 from tests.support.chains import Chain, Commit
@@ -176,8 +176,27 @@ async def test_another_fault_of_a_write_is_not_a_taken_place(log: TenantLog, key
     chain = await chain_in(log, keys)
     commit = chain.commit("x")
     document = {**commit.documents[0], "_id": ["an array is no key"]}
-    with pytest.raises(BulkWriteError):
+    with pytest.raises(PyMongoError, match="not written as a whole"):
         await log.append([document], commit.contents)
+
+
+async def test_a_commit_may_be_larger_than_one_insert(log: TenantLog, keys: KeyRing) -> None:
+    chain = await chain_in(log, keys)
+    body = "x" * 128 * 1024
+    commit = chain.commit(*(body for _ in range(136)))
+    assert sum(len(item) for document in commit.contents for item in document["items"]) > 2**24
+    await append(log, commit)
+    contents = await log.contents(commit.records)
+    assert contents == {record.seq: body.encode() for record in commit.records}
+
+
+def test_documents_are_parted_in_order_and_each_part_fits() -> None:
+    small: list[Document] = [{"_id": number} for number in range(3)]
+    large: list[Document] = [{"_id": name, "items": [bytes(5 * 2**20)] * 2} for name in "abc"]
+    parts = parts_of([*small, *large, small[0]])
+    assert [document for part in parts for document in part] == [*small, *large, small[0]]
+    assert [len(part) for part in parts] == [4, 1, 2]
+    assert parts_of([]) == []
 
 
 async def test_a_source_is_a_place_in_a_message_of_a_lane(log: TenantLog, keys: KeyRing) -> None:

@@ -1,0 +1,168 @@
+"""An actor in memory: what it does with a command that comes again, and with refusals of systems."""
+
+from collections.abc import Callable
+
+import pytest
+
+from actors.protocol.commands import Command, CreateRoom, Post, RecordFinding
+from actors.protocol.envelope import Receipt
+from actors.protocol.errors import ErrorCode, Rejection
+from actors.protocol.events import CommandRefused, RoomCreated
+from actors.protocol.findings import Finding, Severity
+from actors.protocol.limits import CONTENT_BYTES_MAX, RECENT_COMMANDS_PER_ROOM
+from actors.protocol.roles import Role
+from actors.runtime.behaviour import ROOM
+from actors.runtime.mailbox import Mailbox, Proposal
+from store.chain import Head, Source, link
+from store.record import SALT_BYTES, Record
+from tests.actors.people import AT_MS, EXTERNAL, MEMBER, OWNER, Person, room
+from tests.support.chains import fresh_key
+
+FINDING = Finding(
+    source="qradar",
+    source_id="1",
+    title="t",
+    severity=Severity.HIGH,
+    status="OPEN",
+    time_ms=1,
+    raw={},
+)
+
+
+@pytest.fixture
+def mailbox() -> Mailbox:
+    """An open room that has no entry in its chain yet."""
+    made = Mailbox("r1", ROOM, Head(), fresh_key())
+    made.state = room()
+    return made
+
+
+@pytest.fixture
+def commit(mailbox: Mailbox) -> Callable[[Command], Record]:
+    """Does what a commit does to the actor."""
+
+    def committed(command: Command) -> Record:
+        proposal = mailbox.decide(command, Source(0, 1, 0), AT_MS)
+        assert isinstance(proposal, Proposal), proposal
+        scope = ("acme", mailbox.room, 1)
+        record = link(scope, mailbox.head, proposal.draft, AT_MS, bytes(SALT_BYTES))
+        mailbox.advance(record, mailbox.after(record, proposal.event), proposal.fingerprint)
+        return record
+
+    return committed
+
+
+def post(number: int, body: str = "hello", who: Person = OWNER) -> Post:
+    """A message with a client_id of its own."""
+    return Post(client_id=f"m{number}", actor=who.name, role=who.role, body=body)
+
+
+def test_the_same_command_again_gets_its_first_receipt(
+    mailbox: Mailbox, commit: Callable[[Command], Record]
+) -> None:
+    record = commit(post(1))
+    commit(post(2))
+    again = mailbox.decide(post(1), Source(0, 9, 9), AT_MS + 5)
+    assert isinstance(again, Receipt)
+    assert (again.seq, again.hash, again.duplicate) == (1, record.hash.hex(), True)
+
+
+def test_the_same_client_id_with_another_body_is_a_conflict(
+    mailbox: Mailbox, commit: Callable[[Command], Record]
+) -> None:
+    commit(post(1))
+    refused = mailbox.decide(post(1, "something else"), Source(0, 9, 9), AT_MS)
+    assert isinstance(refused, Rejection)
+    assert refused.code is ErrorCode.CONFLICT
+    assert "entry 1" in refused.detail
+
+
+def test_the_client_ids_of_two_people_have_nothing_to_do_with_each_other(
+    mailbox: Mailbox, commit: Callable[[Command], Record]
+) -> None:
+    commit(post(1))
+    assert isinstance(mailbox.decide(post(1, "mine", MEMBER), Source(0, 9, 9), AT_MS), Proposal)
+
+
+def test_a_command_whose_content_was_erased_still_gets_its_receipt(
+    mailbox: Mailbox, commit: Callable[[Command], Record]
+) -> None:
+    record = commit(post(1))
+    mailbox.remember(record, None)
+    assert isinstance(mailbox.decide(post(1, "anything"), Source(0, 9, 9), AT_MS), Receipt)
+
+
+def test_between_commits_the_last_receipts_are_kept_and_during_one_all_of_them(
+    mailbox: Mailbox, commit: Callable[[Command], Record]
+) -> None:
+    for number in range(2 * RECENT_COMMANDS_PER_ROOM):
+        commit(post(number))
+    assert len(mailbox.recent) == 2 * RECENT_COMMANDS_PER_ROOM
+    mailbox.trim()
+    assert len(mailbox.recent) == RECENT_COMMANDS_PER_ROOM
+    assert mailbox.recall(post(2 * RECENT_COMMANDS_PER_ROOM - 1), "any") is not None
+    assert mailbox.recall(post(RECENT_COMMANDS_PER_ROOM - 1), "any") is None
+
+
+def test_a_refusal_to_an_external_system_is_a_record_once_there_is_a_chain(
+    mailbox: Mailbox, commit: Callable[[Command], Record]
+) -> None:
+    create = EXTERNAL.asks(CreateRoom, name="There already")
+    assert isinstance(mailbox.decide(create, Source(0, 1, 0), AT_MS), Rejection)
+    commit(post(1))
+    refused = mailbox.decide(create, Source(0, 1, 0), AT_MS)
+    assert isinstance(refused, Proposal)
+    assert isinstance(refused.event, CommandRefused)
+    assert refused.event.code == "room_exists"
+    assert refused.event.command["name"] == "There already"
+
+
+def test_a_system_that_reports_an_incident_again_in_other_words_gets_the_first_receipt(
+    mailbox: Mailbox, commit: Callable[[Command], Record]
+) -> None:
+    mailbox.state = ROOM.initial
+    record = commit(EXTERNAL.asks(CreateRoom, name="Port scan", kind="incident"))
+    again = mailbox.decide(
+        EXTERNAL.asks(CreateRoom, name="Port scan of 9 hosts", kind="incident"),
+        Source(0, 2, 0),
+        AT_MS,
+    )
+    assert isinstance(again, Receipt)
+    assert again.seq == record.seq
+
+
+def test_a_person_who_repeats_a_creation_in_other_words_gets_a_conflict(
+    mailbox: Mailbox, commit: Callable[[Command], Record]
+) -> None:
+    mailbox.state = ROOM.initial
+    commit(OWNER.asks(CreateRoom, name="Mine"))
+    refused = mailbox.decide(OWNER.asks(CreateRoom, name="Ours"), Source(0, 2, 0), AT_MS)
+    assert isinstance(refused, Rejection)
+    assert refused.code is ErrorCode.CONFLICT
+
+
+@pytest.mark.parametrize(("room_for", "ok"), [(-1_000, True), (0, False)])
+def test_a_content_has_its_limit_in_bytes(mailbox: Mailbox, room_for: int, ok: bool) -> None:
+    raw = {"text": "x" * (CONTENT_BYTES_MAX + room_for)}
+    command = EXTERNAL.asks(RecordFinding, finding=FINDING.model_copy(update={"raw": raw}))
+    decided = mailbox.decide(command, Source(0, 1, 0), AT_MS)
+    assert isinstance(decided, Proposal) is ok
+    if isinstance(decided, Rejection):
+        assert decided.code is ErrorCode.TOO_LARGE
+
+
+def test_deciding_changes_nothing(mailbox: Mailbox) -> None:
+    before = (mailbox.head, mailbox.state, dict(mailbox.recent))
+    proposal = mailbox.decide(post(1), Source(0, 1, 0), AT_MS)
+    assert isinstance(proposal, Proposal)
+    assert (mailbox.head, mailbox.state, dict(mailbox.recent)) == before
+
+
+def test_a_room_that_is_created_knows_it_at_once(
+    mailbox: Mailbox, commit: Callable[[Command], Record]
+) -> None:
+    mailbox.state = ROOM.initial
+    commit(OWNER.asks(CreateRoom, name="Mine"))
+    assert mailbox.state.exists
+    assert mailbox.state.role_of(OWNER.name, Role.ANALYST) == "owner"
+    assert RoomCreated.kind in ROOM.state_kinds

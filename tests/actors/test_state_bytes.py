@@ -1,0 +1,76 @@
+"""States survive their snapshot, whatever is in them."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.protocol.commands import IncidentLink
+from actors.protocol.roles import Role, RoomRole
+from actors.room import state as room_state
+from actors.room.state import RoomState
+from actors.tenant import state as tenant_state
+from actors.tenant.state import Session, TenantState, User
+
+texts = st.text(max_size=30)
+tokens = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
+maybe = st.none() | texts
+times = st.integers(min_value=0, max_value=2**53 - 1)
+
+rooms = st.builds(
+    RoomState,
+    name=texts,
+    kind=st.sampled_from(["", "standing", "incident", "direct"]),
+    status=st.sampled_from(["open", "closed"]),
+    incident=st.none()
+    | st.builds(
+        IncidentLink,
+        incident=texts,
+        alert=maybe,
+        ticket=maybe,
+        source=maybe,
+        source_id=maybe,
+        severity=maybe,
+    ),
+    members=st.dictionaries(tokens, st.sampled_from(RoomRole), max_size=5),
+    open_to=st.frozensets(st.sampled_from(Role)),
+    created_ms=times,
+    created_by=tokens,
+)
+users = st.builds(
+    User,
+    username=texts,
+    email=maybe,
+    display_name=texts,
+    role=st.sampled_from(Role),
+    password_hash=texts,
+    disabled=st.booleans(),
+)
+sessions = st.builds(Session, user=tokens, refresh=texts, expires_ms=times)
+tenants = st.builds(
+    TenantState,
+    users=st.dictionaries(tokens, users, max_size=4),
+    sessions=st.dictionaries(tokens, sessions, max_size=4),
+)
+
+
+@given(rooms)
+def test_a_room_comes_back_from_its_snapshot(state: RoomState) -> None:
+    data = room_state.state_to_bytes(state)
+    again = room_state.state_from_bytes(data)
+    assert again == state
+    assert room_state.state_to_bytes(again) == data
+
+
+@given(tenants)
+def test_a_tenant_comes_back_from_its_snapshot(state: TenantState) -> None:
+    data = tenant_state.state_to_bytes(state)
+    again = tenant_state.state_from_bytes(data)
+    assert again == state
+    assert tenant_state.state_to_bytes(again) == data
+
+
+@given(tenants)
+def test_no_secret_of_a_tenant_is_shown(state: TenantState) -> None:
+    for user in state.users.values():
+        assert "password_hash" not in repr(user)
+    for session in state.sessions.values():
+        assert "refresh" not in repr(session)

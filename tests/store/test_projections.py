@@ -1,0 +1,200 @@
+"""Projections in a real MongoDB: what they give back, and that the newer one stays."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from store.chain import Cursor, Head
+from store.driver import Database
+from store.mongo import DEAD_LETTERS, EVENTS, ROOMS, USERS
+from store.projections import Projections
+from store.reader import TenantReader
+from store.rows import RoomRow, SessionRow, Snapshot, UserRow
+
+pytestmark = pytest.mark.servers
+
+ROOM = RoomRow(
+    room="war-room",
+    name="Phishing at the front desk",
+    kind="incident",
+    status="open",
+    members={"u_ana": "owner", "u_bob": "member"},
+    open_to=("analyst",),
+    incident={"incident": "i-1", "severity": "high"},
+    created_ms=1_795_000_000_000,
+    created_by="u_ana",
+    applied=3,
+)
+USER = UserRow(
+    user="u_ana",
+    username="Ana",
+    email="ana@example.org",
+    display_name="Ana Lind",
+    role="analyst",
+    disabled=False,
+    password_hash="$argon2id$v=19$...",
+)
+SESSION = SessionRow("s-1", "u_ana", 1_895_000_000_123, ended=False)
+
+
+async def test_a_room_row_comes_back(projections: Projections, reader: TenantReader) -> None:
+    await projections.save_room(ROOM, b"state")
+    assert await reader.room("war-room") == ROOM
+    assert await projections.snapshot("war-room") == Snapshot(3, b"state")
+    assert await reader.room("other") is None
+    assert await projections.snapshot("other") is None
+
+
+async def test_names_and_incidents_are_sealed(projections: Projections, database: Database) -> None:
+    await projections.save_room(ROOM, b"state of the room")
+    stored = repr(await database[ROOMS].find({}).to_list(None))
+    assert "Phishing" not in stored
+    assert "severity" not in stored
+    assert "state of" not in stored
+
+
+async def test_an_older_room_never_replaces_a_newer_one(
+    projections: Projections, reader: TenantReader
+) -> None:
+    newer = replace(ROOM, status="closed", applied=4)
+    await projections.save_room(newer, b"newer")
+    for late in (ROOM, replace(ROOM, applied=4)):
+        await projections.save_room(late, b"late")
+        await projections.save_state("war-room", Snapshot(late.applied, b"late"))
+    assert await reader.room("war-room") == newer
+    assert await projections.snapshot("war-room") == Snapshot(4, b"newer")
+
+
+async def test_the_newest_of_many_writers_stays(
+    projections: Projections, reader: TenantReader
+) -> None:
+    rows = [replace(ROOM, applied=applied, name=f"as of {applied}") for applied in range(1, 17)]
+    await asyncio.gather(*(projections.save_room(row, row.name.encode()) for row in reversed(rows)))
+    assert await reader.room("war-room") == rows[-1]
+    assert await projections.snapshot("war-room") == Snapshot(16, b"as of 16")
+
+
+async def test_a_state_alone_is_no_room(projections: Projections, reader: TenantReader) -> None:
+    await projections.save_state("_tenant", Snapshot(9, b"state"))
+    assert await projections.snapshot("_tenant") == Snapshot(9, b"state")
+    assert await reader.room("_tenant") is None
+    assert await reader.rooms_for("u_ana", "analyst", after="", limit=10) == []
+
+
+async def noted(database: Database, room: str) -> Head | None:
+    """The head that stands noted for a room."""
+    row = await database[ROOMS].find_one({"_id": room})
+    return Head(row["head"], row["head_hash"]) if row and "head" in row else None
+
+
+async def test_heads_are_noted_and_an_older_one_never_replaces_a_newer_one(
+    projections: Projections, database: Database
+) -> None:
+    await projections.save_room(ROOM, b"state")
+    old, new = Head(5, bytes(32)), Head(7, bytes([7] * 32))
+    for heads in ({"war-room": old}, {"war-room": new, "_tenant": old}, {"war-room": old}, {}):
+        await projections.save_heads(heads)
+    assert await noted(database, "war-room") == new
+    assert await noted(database, "_tenant") == old
+
+
+async def test_a_room_is_projected_though_its_head_was_noted_first(
+    projections: Projections, reader: TenantReader, database: Database
+) -> None:
+    await projections.save_heads({"war-room": Head(3, bytes(32))})
+    assert await reader.room("war-room") is None
+    await projections.save_room(ROOM, b"state")
+    assert await reader.room("war-room") == ROOM
+    assert await noted(database, "war-room") == Head(3, bytes(32))
+
+
+async def test_rooms_are_listed_for_members_and_for_roles_in_order(
+    projections: Projections, reader: TenantReader
+) -> None:
+    for name, members, open_to in (
+        ("a", {"u_ana": "owner"}, ()),
+        ("b", {"u_bob": "owner"}, ("analyst", "viewer")),
+        ("c", {"u_bob": "owner"}, ()),
+        ("d", {"u_ana": "member"}, ("analyst",)),
+    ):
+        row = replace(ROOM, room=name, members=members, open_to=open_to)
+        await projections.save_room(row, b"")
+
+    async def listed(user: str, role: str, after: str = "", limit: int = 10) -> list[str]:
+        return [row.room for row in await reader.rooms_for(user, role, after=after, limit=limit)]
+
+    assert await listed("u_ana", "viewer") == ["a", "b", "d"]
+    assert await listed("u_ana", "analyst", limit=2) == ["a", "b"]
+    assert await listed("u_ana", "analyst", after="b") == ["d"]
+    assert await listed("u_eve", "external") == []
+
+
+async def test_the_cursor_of_a_lane_only_goes_forward(projections: Projections) -> None:
+    assert await projections.lane(2) == Cursor()
+    for src in (5, 9, 7):
+        await projections.save_lane(2, Cursor(src, src))
+    assert await projections.lane(2) == Cursor(9, 9)
+    assert await projections.lane(3) == Cursor()
+
+
+async def test_a_user_comes_back_and_its_secrets_are_sealed(
+    projections: Projections, reader: TenantReader, database: Database
+) -> None:
+    await projections.save_user(USER)
+    assert await reader.user("u_ana") == USER
+    assert await reader.user("u_bob") is None
+    stored = repr(await database[USERS].find({}).to_list(None))
+    for secret in ("argon2", "Ana", "example.org"):
+        assert secret not in stored
+
+
+async def test_users_are_listed_in_order(projections: Projections, reader: TenantReader) -> None:
+    for name in ("u_c", "u_a", "u_b"):
+        row = replace(USER, user=name, username=name, email=None)
+        await projections.save_user(row)
+    assert [row.user for row in await reader.users(after="", limit=2)] == ["u_a", "u_b"]
+    assert [row.user for row in await reader.users(after="u_b", limit=2)] == ["u_c"]
+
+
+async def test_a_session_lasts_until_it_is_ended(
+    projections: Projections, reader: TenantReader
+) -> None:
+    assert not await reader.session_active("s-1")
+    await projections.save_session(SESSION)
+    assert await reader.session("s-1") == SESSION
+    assert await reader.session_active("s-1")
+    await projections.end_session("s-1")
+    assert not await reader.session_active("s-1")
+
+
+async def test_an_ended_session_does_not_come_back_to_life(
+    projections: Projections, reader: TenantReader
+) -> None:
+    later = SESSION.expires_ms + 60_000
+    await projections.save_session(SESSION)
+    await projections.extend_session("s-1", later)
+    await projections.end_session("s-1")
+    await projections.save_session(SESSION)
+    await projections.extend_session("s-1", SESSION.expires_ms + 30_000)
+    assert await reader.session("s-1") == replace(SESSION, expires_ms=later, ended=True)
+
+
+async def test_an_event_is_kept_once(projections: Projections, database: Database) -> None:
+    for said in ("first", "again"):
+        await projections.save_event("qradar-17", {"said": said})
+    stored = await database[EVENTS].find({}).to_list(None)
+    assert [document["_id"] for document in stored] == ["qradar-17"]
+    assert b"first" not in stored[0]["sealed"]
+
+
+async def test_a_dead_letter_is_kept_once_and_read_back(
+    projections: Projections, reader: TenantReader, database: Database
+) -> None:
+    for body in (b"\xffunreadable", b"again"):
+        await projections.save_dead_letter("k-1", "not JSON", "ingest.acme.qradar.offense", body)
+    letters = await reader.dead_letters(limit=10)
+    assert [(letter["id"], letter["reason"], letter["body"]) for letter in letters] == [
+        ("k-1", "not JSON", b"\xffunreadable")
+    ]
+    assert "unreadable" not in repr(await database[DEAD_LETTERS].find({}).to_list(None))
