@@ -37,6 +37,8 @@ from actors.protocol.subjects import (
     RoomKind,
     event_subject,
     ingest_subject,
+    lane_of,
+    lane_token,
     reply_subject,
     room_subject,
 )
@@ -48,24 +50,32 @@ RETRY_WAIT_S: Final = 0.1
 REQUEST_PREFIX: Final = "rq"
 INCARNATION_BYTES: Final = 6
 
+TOKENS_KEPT_MAX: Final = 100_000
+"""Rooms whose lane is remembered."""
+
 Unsubscribe = Callable[[], Awaitable[None]]
+LanesOf = Callable[[str], int | None]
+_Waiting = tuple[RoomKind, str, bytes]
 
 
 @dataclass(slots=True)
 class _Outbox:
-    """Commands of one room that wait for the publish under way."""
+    """Commands of one lane that wait for the publish under way; `token` stands for the lane in the
+    subject. While a tenant's number of lanes is not known, an outbox holds one room."""
 
     tenant: str
-    room: str
-    waiting: deque[tuple[RoomKind, bytes]] = field(default_factory=deque)
+    token: str
+    waiting: deque["_Waiting"] = field(default_factory=deque)
     sending: bool = False
 
 
 class ActorClient:
     """One per process."""
 
-    def __init__(self, bus: Bus, process: str) -> None:
+    def __init__(self, bus: Bus, process: str, lanes: LanesOf) -> None:
         self._bus = bus
+        self._lanes = lanes
+        self._tokens: dict[tuple[str, str], str] = {}
         # A process that is started again counts from 0 again: without a name of its own it would get
         # its predecessor's replies, and JetStream would take its messages for repeated ones.
         self._process = f"{process}-{secrets.token_hex(INCARNATION_BYTES)}"
@@ -77,15 +87,20 @@ class ActorClient:
         self._sends: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def start(cls, bus: Bus, process: str) -> "ActorClient":
-        """Make the client of a process; `process` is a token that no other process uses.
+    async def start(cls, bus: Bus, process: str, lanes: LanesOf = lambda _: None) -> "ActorClient":
+        """Make the client of a process.
+
+        Args:
+            bus: the connection.
+            process: a token that no other process uses, and no process has used.
+            lanes: the number of a tenant's lanes, None where it is not known.
 
         Raises:
             ValueError: `process` is no token.
         """
         if not is_token(process):
             raise ValueError(f"{process!r} can't name a process: use 1 to 64 of A-Z a-z 0-9 _ -")
-        client = cls(bus, process)
+        client = cls(bus, process, lanes)
         await bus.client.subscribe(client._reply_to, cb=client._on_replies)
         await bus.flush()
         return client
@@ -127,25 +142,35 @@ class ActorClient:
         if len(command) > BATCH_BYTES_MAX:
             # JetStream would refuse it for ever, and what comes after it would wait for ever.
             raise Refusal(ErrorCode.TOO_LARGE, f"a command may have {BATCH_BYTES_MAX} bytes")
-        outbox = self._outboxes.get((tenant, room))
+        token = self._tokens.get((tenant, room)) or self._token(tenant, room)
+        outbox = self._outboxes.get((tenant, token))
         if outbox is None:
-            outbox = self._outboxes[(tenant, room)] = _Outbox(tenant, room)
-        outbox.waiting.append((kind, command))
+            outbox = self._outboxes[(tenant, token)] = _Outbox(tenant, token)
+        outbox.waiting.append((kind, room, command))
         if not outbox.sending:
             outbox.sending = True
             task = asyncio.get_running_loop().create_task(self._send_all(outbox))
             self._sends.add(task)
             task.add_done_callback(self._sends.discard)
 
+    def _token(self, tenant: str, room: str) -> str:
+        lanes = self._lanes(tenant)
+        if lanes is None:
+            return room
+        if len(self._tokens) >= TOKENS_KEPT_MAX:
+            self._tokens.clear()
+        token = self._tokens[(tenant, room)] = lane_token(lane_of(room, lanes), lanes)
+        return token
+
     async def _send_all(self, outbox: _Outbox) -> None:
         while outbox.waiting:
-            kind, commands = _next_batch(outbox.waiting)
+            kind, rooms, commands = _next_batch(outbox.waiting)
             await self._publish(
-                room_subject(outbox.tenant, outbox.room, kind),
-                encode_batch(self._reply_to, commands),
+                room_subject(outbox.tenant, outbox.token, kind),
+                encode_batch(self._reply_to, rooms, commands),
             )
         outbox.sending = False
-        self._outboxes.pop((outbox.tenant, outbox.room), None)
+        self._outboxes.pop((outbox.tenant, outbox.token), None)
 
     async def _publish(self, subject: str, data: bytes) -> None:
         # The order of a client's commands is kept by not going on before this one is buffered.
@@ -235,18 +260,20 @@ class ActorClient:
             await asyncio.wait(self._sends, timeout=PUBLISH_TIMEOUT_S)
 
 
-def _next_batch(waiting: deque[tuple[RoomKind, bytes]]) -> tuple[RoomKind, list[bytes]]:
+def _next_batch(waiting: deque[_Waiting]) -> tuple[RoomKind, list[str], list[bytes]]:
     kind = waiting[0][0]
+    rooms: list[str] = []
     commands: list[bytes] = []
     size = 0
     while waiting and waiting[0][0] == kind and len(commands) < BATCH_COMMANDS_MAX:
-        command = waiting[0][1]
+        _, room, command = waiting[0]
         if commands and size + len(command) > BATCH_BYTES_MAX:
             break
         size += len(command)
+        rooms.append(room)
         commands.append(command)
         waiting.popleft()
-    return kind, commands
+    return kind, rooms, commands
 
 
 __all__ = ["ActorClient", "PublishFailed", "Unsubscribe"]

@@ -75,12 +75,13 @@ async def run_actors(settings: ProcessSettings) -> None:
             now_ms=now_ms,
             reach=armed(settings.failpoints),
         )
-        client = await ActorClient.start(bus, settings.process_name)
+        reader = Reader(connection, keys)
+        client = await ActorClient.start(bus, settings.process_name, reader.lanes_of)
 
         async def ingest(tenant: TenantRow) -> None:
             await IngestWorker(services, client, tenant).run()
 
-        process = ActorProcess(services, ingest, static_epoch=settings.static_epoch)
+        process = ActorProcess(services, reader, ingest, static_epoch=settings.static_epoch)
 
         async def check_lanes() -> None:
             if not process.ready:
@@ -117,6 +118,7 @@ async def run_gateway(settings: ProcessSettings) -> None:
     configure_logs(settings.log_level, settings.log_format, settings.process_name)
     async with AsyncExitStack() as stack:
         bus, connection, keys = await _connections(settings, stack)
+        reader = Reader(connection, keys)
         chosen = GatewaySettings(
             version=VERSION,
             allowed_origins=frozenset(filter(None, settings.allowed_origins.split(","))),
@@ -124,8 +126,8 @@ async def run_gateway(settings: ProcessSettings) -> None:
             argon2_passes=settings.argon2_passes,
         )
         services = GatewayServices(
-            reader=Reader(connection, keys),
-            actors=await ActorClient.start(bus, settings.process_name),
+            reader=reader,
+            actors=await ActorClient.start(bus, settings.process_name, reader.lanes_of),
             token_keys=await load_token_keys(connection, keys.root, settings.issuer),
             settings=chosen,
             checks={

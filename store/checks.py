@@ -83,6 +83,7 @@ class ContentCheck:
 
     def __init__(self, verdict: RoomVerdict) -> None:
         self._verdict = verdict
+        self._suspects: list[tuple[str, range]] = []
 
     @property
     def room(self) -> str:
@@ -106,21 +107,31 @@ class ContentCheck:
         """Open the content of every record; judge every block from the key `low` on.
 
         A block that was altered is named by the first record whose content is not whole in
-        consequence; where all are whole, by its own first seq.
+        consequence; where all are whole, by its own first seq. No records: none will follow.
         """
-        verdict = self._verdict
         index = BlockIndex(found, ciphers)
         blocks = {record.seq: self._open(index, record) for record in records}
         used = {block.name for block in blocks.values() if block}
-        harmed = {seq for seq, block in blocks.items() if block is None}
         for block in found:
             if block.name < low:
                 continue
             cipher = ciphers.get(block.key_epoch)
             if cipher is not None and is_genuine(block, cipher):
-                verdict.unclaimed += block.name not in used
-            elif harmed.isdisjoint(block.seqs):
-                self._add_foreign(block.first, block.name)
+                self._verdict.unclaimed += block.name not in used
+            else:
+                self._suspects.append((block.name, block.seqs))
+        self._accuse({seq for seq, block in blocks.items() if block is None}, records)
+
+    def _accuse(self, harmed: set[int], records: list[Record]) -> None:
+        """Name the altered blocks that no record names, but for one that the next records may."""
+        suspects, self._suspects = self._suspects, []
+        for name, seqs in suspects:
+            if not harmed.isdisjoint(seqs):
+                continue
+            if records and seqs.stop > records[-1].seq + 1:
+                self._suspects.append((name, seqs))
+            else:
+                self._add_foreign(seqs.start, name)
 
     def _open(self, index: BlockIndex, record: Record) -> Block | None:
         try:

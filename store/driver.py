@@ -4,8 +4,10 @@ Both give the same objects for all we use but for three calls (`aggregate`, `clo
 this module evens out. Choose with `driver="motor"` (default) or `driver="pymongo"`.
 """
 
+import asyncio
 import inspect
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol, Self, cast
 
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -20,6 +22,8 @@ Document = dict[str, Any]
 COMMIT_TIMEOUT_MS = 10_000
 """How long a majority write may wait before its outcome counts as unknown."""
 SERVER_SELECTION_TIMEOUT_MS = 5_000
+ROW_THREADS = 8
+"""Rows of commands that may be under way at once: one for each tenant that commits."""
 
 
 class Cursor(Protocol):
@@ -84,6 +88,7 @@ class MongoConnection:
             "retryWrites": True,
         }
         self.driver: DriverName = driver
+        self._threads = ThreadPoolExecutor(ROW_THREADS, thread_name_prefix="mongo-row")
         self._client: Any = (
             AsyncIOMotorClient(url, **options)
             if driver == "motor"
@@ -113,8 +118,43 @@ class MongoConnection:
         """
         await self._client.admin.command("ping")
 
+    async def run_in_order(
+        self,
+        database: str,
+        commands: Sequence[Document],
+        after_each: Callable[[int, Document], None],
+    ) -> None:
+        """Run commands one after the other, each once, with no pause of the event loop in between.
+
+        Args:
+            database: its name.
+            commands: what to run; each is sent as it is, and never repeated.
+            after_each: is given a command's position and its answer, on any thread; what it raises
+                ends the row.
+
+        Raises:
+            pymongo.errors.PyMongoError: a command failed or gave no answer.
+        """
+        if self.driver == "motor":
+            # Motor crosses to a thread and back for every call; the whole row crosses once.
+            below = self._client.delegate.get_database(database)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._threads, _run_row, below, commands, after_each)
+            return
+        beside = self._client.get_database(database)
+        for position, command in enumerate(commands):
+            after_each(position, await beside.command(command))
+
     async def close(self) -> None:
         """Close every connection."""
+        self._threads.shutdown(wait=False)
         closing = self._client.close()
         if inspect.isawaitable(closing):
             await closing
+
+
+def _run_row(
+    database: Any, commands: Sequence[Document], after_each: Callable[[int, Document], None]
+) -> None:
+    for position, command in enumerate(commands):
+        after_each(position, database.command(command))

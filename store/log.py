@@ -28,6 +28,7 @@ class TenantLog:
 
     def __init__(self, connection: MongoConnection, keys: KeyRing, tenant: str) -> None:
         self.tenant = tenant
+        self._connection = connection
         self._keys = keys
         self._database = connection.database(tenant_database(tenant))
         self._records = self._database[RECORDS]
@@ -49,31 +50,16 @@ class TenantLog:
             WrongPlace: a record's place, command or source is taken.
             pymongo.errors.PyMongoError: no answer, or not enough members; the outcome is unknown.
         """
-        await self._insert(CONTENTS, contents, ordered=False)
-        reach("contents_written")
-        await self._insert(RECORDS, records, ordered=True)
+        commands = [_insert(CONTENTS, part, ordered=False) for part in parts_of(contents)]
+        last_contents = len(commands) - 1
+        commands += [_insert(RECORDS, part, ordered=True) for part in parts_of(records)]
 
-    async def _insert(self, collection: str, documents: list[Document], *, ordered: bool) -> None:
-        for part in parts_of(documents):
-            await self._insert_part(collection, part, ordered=ordered)
+        def after_each(position: int, answer: Document) -> None:
+            _check(commands[position]["insert"], answer)
+            if position == last_contents:
+                reach("contents_written")
 
-    async def _insert_part(
-        self, collection: str, documents: list[Document], *, ordered: bool
-    ) -> None:
-        # The bare command: `insert_many` spends three times as much on each document.
-        answer = await self._database.command(
-            {
-                "insert": collection,
-                "ordered": ordered,
-                "writeConcern": WRITE_CONCERN,
-                "documents": documents,
-            }
-        )
-        errors = answer.get("writeErrors", ())
-        if any(error["code"] == DUPLICATE_KEY for error in errors):
-            raise WrongPlace(f"a place of this batch is taken in {collection}")
-        if errors or "writeConcernError" in answer:
-            raise WriteError(f"{collection} was not written as a whole", details=answer)
+        await self._connection.run_in_order(self._database.name, commands, after_each)
 
     async def head(self, room: str) -> Head:
         """The end of a room's chain."""
@@ -151,3 +137,21 @@ def parts_of(documents: list[Document]) -> list[list[Document]]:
             size = bytes_here
         parts[-1].append(document)
     return parts
+
+
+def _insert(collection: str, documents: list[Document], *, ordered: bool) -> Document:
+    # The bare command: `insert_many` spends three times as much on each document.
+    return {
+        "insert": collection,
+        "ordered": ordered,
+        "writeConcern": WRITE_CONCERN,
+        "documents": documents,
+    }
+
+
+def _check(collection: str, answer: Document) -> None:
+    errors = answer.get("writeErrors", ())
+    if any(error["code"] == DUPLICATE_KEY for error in errors):
+        raise WrongPlace(f"a place of this batch is taken in {collection}")
+    if errors or "writeConcernError" in answer:
+        raise WriteError(f"{collection} was not written as a whole", details=answer)

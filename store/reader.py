@@ -274,6 +274,11 @@ class Reader:
         self._tenants_read = time.monotonic()
         return rows
 
+    def lanes_of(self, tenant: str) -> int | None:
+        """A tenant's number of lanes, as far as it was read; it never changes."""
+        row = self._tenants.get(tenant)
+        return row.lanes if row else None
+
     async def tenant(self, tenant: str) -> TenantReader | None:
         """The reader of a tenant; None if there is no such tenant."""
         if tenant not in self._tenants and time.monotonic() - self._tenants_read > TENANTS_FRESH_S:

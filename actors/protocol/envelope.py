@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from actors.protocol.errors import ErrorCode
+from actors.protocol.ids import is_mailbox
 from actors.protocol.limits import BATCH_COMMANDS_MAX
 from actors.protocol.subjects import is_reply_subject
 
@@ -18,16 +19,17 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class CommandBatch:
-    """Commands of one room in order, and the process to answer (`reply_to`, may be empty)."""
+    """Commands in order, each with its room, and the process to answer (`reply_to`, may be empty)."""
 
     reply_to: str
+    rooms: list[str]
     commands: list[Any]
 
 
-def encode_batch(reply_to: str, commands: list[bytes]) -> bytes:
+def encode_batch(reply_to: str, rooms: list[str], commands: list[bytes]) -> bytes:
     """Join commands that are JSON already, so that each is encoded once, when it arrives."""
-    head = orjson.dumps(reply_to)
-    return b'{"v":1,"reply_to":' + head + b',"commands":[' + b",".join(commands) + b"]}"
+    head = orjson.dumps({"v": VERSION, "reply_to": reply_to, "rooms": rooms})
+    return head[:-1] + b',"commands":[' + b",".join(commands) + b"]}"
 
 
 def decode_batch(data: bytes) -> CommandBatch:
@@ -40,13 +42,16 @@ def decode_batch(data: bytes) -> CommandBatch:
     if not isinstance(message, dict) or message.get("v") != VERSION:
         raise ValueError("not a command batch of version 1")
     commands, reply_to = message.get("commands"), message.get("reply_to")
-    if not isinstance(commands, list) or not isinstance(reply_to, str):
-        raise ValueError("a command batch needs commands and reply_to")
+    rooms = message.get("rooms")
+    if not (isinstance(commands, list) and isinstance(rooms, list) and isinstance(reply_to, str)):
+        raise ValueError("a command batch needs commands, rooms and reply_to")
+    if len(rooms) != len(commands) or not all(map(is_mailbox, rooms)):
+        raise ValueError("a command batch needs a room for every command")
     if len(commands) > BATCH_COMMANDS_MAX:
         raise ValueError(f"a command batch has at most {BATCH_COMMANDS_MAX} commands")
     if reply_to and not is_reply_subject(reply_to):
         raise ValueError("reply_to must be empty or reply.<process>")
-    return CommandBatch(reply_to, commands)
+    return CommandBatch(reply_to, rooms, commands)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,11 @@ def is_room_id(text: str) -> bool:
     return _ROOM.fullmatch(text) is not None
 
 
+def is_mailbox(name: object) -> bool:
+    """Whether `name` is a room or the tenant's own mailbox."""
+    return isinstance(name, str) and (name == TENANT_ROOM or is_room_id(name))
+
+
 def time_ordered_id(prefix: str, unix_ms: int, entropy: bytes) -> str:
     """An id that sorts by time: prefix, 12 hex digits of milliseconds, 20 of entropy (10 bytes)."""
     return f"{prefix}_{unix_ms:012x}{entropy[:10].hex()}"

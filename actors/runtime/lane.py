@@ -23,6 +23,7 @@ class Lane:
 
     tenant: str
     number: int
+    lanes: int
     epoch: int
     cursor: Cursor
     on_fenced: Callable[[int], None]
@@ -40,7 +41,7 @@ class Inbound:
 
     lane: Lane
     src: int
-    room: str
+    rooms: list[str]
     reply_to: str
     commands: list[Any]
     arrived: float

@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from actors.protocol.envelope import decode_batch
 from actors.protocol.subjects import (
     lane_filter,
-    parse_stored_room_subject,
+    lane_of,
     room_stream,
     shard_of,
 )
@@ -116,7 +116,7 @@ class Lanes:
             reopen = self._reopen
             broken = asyncio.Event()
             fenced = partial(self._on_fenced, shard_of(tenant.id, number))
-            lane = Lane(tenant.id, number, epoch, Cursor(), fenced)
+            lane = Lane(tenant.id, number, tenant.lanes, epoch, Cursor(), fenced)
             try:
                 async with self._openings:
                     await self._start(worker, lane, broken)
@@ -158,15 +158,14 @@ class Lanes:
     def _on_message(
         self, worker: TenantWorker, lane: Lane, message: tuple[str, bytes], src: int
     ) -> None:
-        subject, data = message
         try:
-            stored = parse_stored_room_subject(subject)
-            batch = decode_batch(data)
+            batch = decode_batch(message[1])
+            _check_rooms(lane, batch.rooms)
         except ValueError as error:
             worker.bury(lane, src, str(error), message)
             return
         worker.enqueue(
-            Inbound(lane, src, stored.room, batch.reply_to, batch.commands, time.monotonic())
+            Inbound(lane, src, batch.rooms, batch.reply_to, batch.commands, time.monotonic())
         )
 
     async def _watch(self, lane: Lane, broken: asyncio.Event, reopen: asyncio.Event) -> None:
@@ -189,3 +188,10 @@ class Lanes:
         """Put every lane down."""
         self._tenants = []
         await self._adjust()
+
+
+def _check_rooms(lane: Lane, rooms: list[str]) -> None:
+    # A room has one lane; commands that come by another would be committed by two owners at once.
+    for room in set(rooms):
+        if lane_of(room, lane.lanes) != lane.number:
+            raise ValueError(f"room {room} is not of lane {lane.number}")

@@ -169,7 +169,9 @@ class Mailboxes:
 
     async def put_down(self, mailbox: Mailbox) -> None:
         """Save and drop an actor that no commit under way is working with."""
+        if self._known.get(mailbox.room) is not mailbox:
+            # Forgotten since: its last commit failed, and its state is not what the chain says.
+            return
         if mailbox.head.seq > mailbox.applied:
             await save_snapshot(self._projections, mailbox)
-        if self._known.get(mailbox.room) is mailbox:
-            del self._known[mailbox.room]
+        self.forget([mailbox.room])

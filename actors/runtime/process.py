@@ -35,13 +35,18 @@ class ActorProcess:
     """Everything an actor process runs. `per_tenant` is run for every tenant besides the commits."""
 
     def __init__(
-        self, services: Services, per_tenant: TenantTask, *, static_epoch: int | None = None
+        self,
+        services: Services,
+        reader: Reader,
+        per_tenant: TenantTask,
+        *,
+        static_epoch: int | None = None,
     ) -> None:
         """`static_epoch` (fault tests only) claims every shard at that epoch and asks nobody."""
         self._services = services
         self._per_tenant = per_tenant
         self._static_epoch = static_epoch
-        self._reader = Reader(services.connection, services.keys)
+        self._reader = reader
         self._workers: dict[str, TenantWorker] = {}
         self._tenants: dict[str, TenantRow] = {}
         self._spawned: list[asyncio.Task[None]] = []

@@ -63,7 +63,7 @@ class TenantWorker:
     def bury(self, lane: Lane, src: int, reason: str, message: tuple[str, bytes]) -> None:
         """Take a message that can't be read: it becomes a dead letter in its turn."""
         self._graves.append((reason, *message))
-        self.enqueue(Inbound(lane, src, "", "", [], time.monotonic()))
+        self.enqueue(Inbound(lane, src, [], "", [], time.monotonic()))
 
     async def repair(self, lane: int, seen: Cursor) -> None:
         """Bring the projections of a lane's rooms up to date after another owner was cut off."""
@@ -269,12 +269,12 @@ def _items(message: Inbound) -> list[Item]:
     first = lane.cursor.index + 1 if message.src == lane.cursor.src else 0
     return [
         Item(
-            room=message.room,
+            room=room,
             source=Source(lane.number, message.src, position),
             epoch=lane.epoch,
             reply_to=message.reply_to,
             raw=raw,
         )
-        for position, raw in enumerate(message.commands)
+        for position, (room, raw) in enumerate(zip(message.rooms, message.commands, strict=True))
         if position >= first
     ]

@@ -24,9 +24,11 @@ from actors.protocol.envelope import (
     entry_id,
 )
 from actors.protocol.errors import ErrorCode
+from actors.protocol.ids import TENANT_ROOM
 from actors.protocol.limits import BATCH_COMMANDS_MAX, TIME_MS_MAX
 from actors.protocol.roles import Role
 
+rooms = st.sampled_from(["r1", "r2", TENANT_ROOM])
 texts = st.text(max_size=20)
 numbers = st.integers(0, 2**53 - 1)
 values = st.recursive(
@@ -69,10 +71,11 @@ entries = st.builds(
 )
 
 
-@given(st.lists(values, max_size=4))
-def test_a_batch_is_read_back_with_its_commands_in_order(commands: list[Any]) -> None:
-    encoded = encode_batch("reply.p1", [orjson.dumps(command) for command in commands])
-    assert decode_batch(encoded) == CommandBatch("reply.p1", commands)
+@given(st.lists(st.tuples(rooms, values), max_size=4))
+def test_a_batch_is_read_back_with_its_commands_in_order(asked: list[tuple[str, Any]]) -> None:
+    names, commands = [room for room, _ in asked], [command for _, command in asked]
+    encoded = encode_batch("reply.p1", names, [orjson.dumps(command) for command in commands])
+    assert decode_batch(encoded) == CommandBatch("reply.p1", names, commands)
 
 
 @given(st.lists(replies, max_size=4))
@@ -85,6 +88,12 @@ def test_an_event_is_read_back(head: int, said: list[Entry]) -> None:
     assert decode_event(encode_event(head, said)) == RoomEvent(head, said)
 
 
+def batch(**changes: Any) -> bytes:
+    """A batch with one command."""
+    given = {"v": 1, "reply_to": "", "rooms": ["r1"], "commands": [0], **changes}
+    return orjson.dumps({name: value for name, value in given.items() if value is not None})
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -93,15 +102,16 @@ def test_an_event_is_read_back(head: int, said: list[Entry]) -> None:
         b"[]",
         b"null",
         b"\xff\xfe",
-        b'{"v":2,"reply_to":"","commands":[]}',
-        b'{"reply_to":"","commands":[]}',
-        b'{"v":1,"commands":[]}',
-        b'{"v":1,"reply_to":"","commands":{}}',
-        b'{"v":1,"reply_to":7,"commands":[]}',
-        b'{"v":1,"reply_to":"$JS.API.STREAM.DELETE.ROOM_acme","commands":[]}',
-        b'{"v":1,"reply_to":"reply.a\\r\\nPUB x 0","commands":[]}',
-        b'{"v":1,"reply_to":"","commands":[' + b",".join([b"0"] * (BATCH_COMMANDS_MAX + 1)) + b"]}",
-        b'{"v":1,"reply_to":"","commands":["\\ud800"]}',
+        batch(v=2),
+        batch(v=None),
+        batch(reply_to=None),
+        batch(reply_to=7),
+        batch(reply_to="$JS.API.STREAM.DELETE.ROOM_acme"),
+        batch(reply_to="reply.a\r\nPUB x 0"),
+        batch(commands=None),
+        batch(commands={}),
+        batch(commands=[0] * (BATCH_COMMANDS_MAX + 1), rooms=["r1"] * (BATCH_COMMANDS_MAX + 1)),
+        batch(commands=["?"]).replace(b"?", b"\\ud800"),
         b"[" * 2_000 + b"]" * 2_000,
     ],
 )
@@ -111,7 +121,12 @@ def test_what_is_no_batch_is_refused(data: bytes) -> None:
 
 
 def test_a_full_batch_is_read() -> None:
-    assert len(decode_batch(encode_batch("", [b"0"] * BATCH_COMMANDS_MAX)).commands) == 512
+    full = encode_batch("", ["r1"] * BATCH_COMMANDS_MAX, [b"0"] * BATCH_COMMANDS_MAX)
+    assert len(decode_batch(full).commands) == BATCH_COMMANDS_MAX
+
+
+def test_a_batch_may_want_no_answer() -> None:
+    assert decode_batch(batch()).reply_to == ""
 
 
 @pytest.mark.parametrize(
@@ -131,7 +146,7 @@ def test_a_full_batch_is_read() -> None:
 )
 def test_a_command_is_read_strictly(change: dict[str, Any]) -> None:
     good = Post(client_id="c1", actor="olga", role=Role.ANALYST, body="x").model_dump(mode="json")
-    assert ROOM_COMMAND.validate_python(good)
+    ROOM_COMMAND.validate_python(good)
     with pytest.raises(ValidationError):
         ROOM_COMMAND.validate_python({**good, **change})
 
@@ -153,7 +168,7 @@ def test_a_time_that_no_calendar_has_is_refused(expires_ms: int) -> None:
         "user": "u1",
         "refresh": "0" * 64,
     }
-    assert TENANT_COMMAND.validate_python({**opening, "expires_ms": TIME_MS_MAX})
+    TENANT_COMMAND.validate_python({**opening, "expires_ms": TIME_MS_MAX})
     with pytest.raises(ValidationError):
         TENANT_COMMAND.validate_python({**opening, "expires_ms": expires_ms})
 
@@ -162,8 +177,8 @@ def test_commands_survive_the_wire() -> None:
     asked = CreateRoom(
         client_id="c1", actor="olga", role=Role.ANALYST, name="x", open_to=frozenset(Role)
     )
-    batch = decode_batch(encode_batch("", [asked.model_dump_json().encode()]))
-    assert ROOM_COMMAND.validate_python(batch.commands[0]) == asked
+    sent = encode_batch("", ["r1"], [asked.model_dump_json().encode()])
+    assert ROOM_COMMAND.validate_python(decode_batch(sent).commands[0]) == asked
 
 
 def test_the_id_of_an_entry_is_its_room_and_seq() -> None:
