@@ -23,7 +23,8 @@ class ChainCheck:
         self._verdict = verdict
 
     def take(self, document: Document) -> Record | None:
-        """Check one record against the one before; None if it can't even be read."""
+        """Check one record against the one before; None if it can't be read or stands elsewhere, so
+        that no content can be its."""
         verdict = self._verdict
         expected = verdict.head.seq + 1
         key: str = document["_id"]
@@ -41,10 +42,13 @@ class ChainCheck:
             return None
         record = record_of(document)
         self._check_hash(at, record)
-        self._check_place(key, record)
+        in_place = key == place(record.room, record.seq) and record.tenant == self._tenant
+        if not in_place:
+            detail = f"{record.tenant}/{record.room}/{record.seq} stands at {key}"
+            verdict.add(at, Harm.MISPLACED, detail)
         self._check_link(at, record)
         verdict.head = Head(at, record.hash, record.epoch, record.at)
-        return record
+        return record if in_place else None
 
     def _check_hash(self, at: int, record: Record) -> None:
         try:
@@ -55,11 +59,6 @@ class ChainCheck:
         if computed != record.hash:
             detail = f"computed {computed.hex()}, stored {record.hash.hex()}"
             self._verdict.add(at, Harm.HASH, detail)
-
-    def _check_place(self, key: str, record: Record) -> None:
-        if key != place(record.room, record.seq) or record.tenant != self._tenant:
-            detail = f"{record.tenant}/{record.room}/{record.seq} stands at {key}"
-            self._verdict.add(seq_of(key), Harm.MISPLACED, detail)
 
     def _check_link(self, at: int, record: Record) -> None:
         verdict, before = self._verdict, self._verdict.head
@@ -126,9 +125,10 @@ class ContentCheck:
         """Name the altered blocks that no record names, but for one that the next records may."""
         suspects, self._suspects = self._suspects, []
         for name, seqs in suspects:
-            if not harmed.isdisjoint(seqs):
+            # One more than it holds: what was taken away at its end is missing there.
+            if not harmed.isdisjoint(range(seqs.start, seqs.stop + 1)):
                 continue
-            if records and seqs.stop > records[-1].seq + 1:
+            if records and seqs.stop > records[-1].seq:
                 self._suspects.append((name, seqs))
             else:
                 self._add_foreign(seqs.start, name)

@@ -13,7 +13,8 @@ from store.mongo import CONTENTS, DUPLICATE_KEY, RECORDS, tenant_database
 from store.opening import open_contents
 from store.record import Record, place, record_of
 
-WRITE_CONCERN: Final = {"w": "majority", "j": True, "wtimeout": COMMIT_TIMEOUT_MS}
+DURABLE: Final = {"w": "majority", "j": True, "wtimeout": COMMIT_TIMEOUT_MS}
+AT_THE_PRIMARY: Final = {"w": 1}
 
 COMMAND_BYTES_MAX: Final = 12 * 1024 * 1024
 """Documents of one insert; MongoDB takes a command of 16 MiB, and the client does not split it."""
@@ -32,7 +33,7 @@ class TenantLog:
         self._keys = keys
         self._database = connection.database(tenant_database(tenant))
         self._records = self._database[RECORDS]
-        self._contents = self._database[CONTENTS]
+        self._unsecured: list[Document] = []
 
     async def append(
         self,
@@ -40,26 +41,53 @@ class TenantLog:
         contents: list[Document],
         reach: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Commit: contents first, then records in order, each majority and journaled.
+        """Commit: contents first, then records in order, majority and journaled.
 
-        After an error a prefix of the records may stand; read again what is there. Nothing is
-        repeated by the driver: after a lost answer only the caller can know what is right.
-        `reach` is told of every point at which a crash makes a difference.
+        The contents are acknowledged by the primary alone: they stand before the records in the same
+        oplog and journal, so what makes the records durable makes them durable. That holds while
+        both went to the same primary in the same term (`electionId`); where that is not certain,
+        the contents are written again, majority, before this returns or anything is settled.
+
+        After an error a prefix of the records may stand; call `secure`, then read what is there.
+        Nothing is repeated by the driver: after a lost answer only the caller can know what is
+        right. `reach` is told of every point at which a crash makes a difference.
 
         Raises:
             WrongPlace: a record's place, command or source is taken.
             pymongo.errors.PyMongoError: no answer, or not enough members; the outcome is unknown.
         """
-        commands = [_insert(CONTENTS, part, ordered=False) for part in parts_of(contents)]
+        commands = [
+            _insert(CONTENTS, part, AT_THE_PRIMARY, ordered=False) for part in parts_of(contents)
+        ]
         last_contents = len(commands) - 1
-        commands += [_insert(RECORDS, part, ordered=True) for part in parts_of(records)]
+        commands += [_insert(RECORDS, part, DURABLE, ordered=True) for part in parts_of(records)]
+        terms: list[object] = []
 
         def after_each(position: int, answer: Document) -> None:
+            terms.append(answer.get("electionId"))
             _check(commands[position]["insert"], answer)
             if position == last_contents:
                 reach("contents_written")
 
+        self._unsecured.extend(contents)
         await self._connection.run_in_order(self._database.name, commands, after_each)
+        if len(set(terms)) == 1 and terms[0] is not None:
+            self._unsecured.clear()
+        await self.secure()
+
+    async def secure(self) -> None:
+        """Write contents again that a change of primary may have lost. What is there stays as it is.
+
+        Raises:
+            pymongo.errors.PyMongoError: they are not safe yet; call again before anything else.
+        """
+        while self._unsecured:
+            part = parts_of(self._unsecured)[0]
+            answer = await self._database.command(_insert(CONTENTS, part, DURABLE, ordered=False))
+            errors = [e for e in answer.get("writeErrors", ()) if e["code"] != DUPLICATE_KEY]
+            if errors or "writeConcernError" in answer:
+                raise WriteError("contents are not safe yet", details=answer)
+            del self._unsecured[: len(part)]
 
     async def head(self, room: str) -> Head:
         """The end of a room's chain."""
@@ -139,12 +167,14 @@ def parts_of(documents: list[Document]) -> list[list[Document]]:
     return parts
 
 
-def _insert(collection: str, documents: list[Document], *, ordered: bool) -> Document:
+def _insert(
+    collection: str, documents: list[Document], concern: Document, *, ordered: bool
+) -> Document:
     # The bare command: `insert_many` spends three times as much on each document.
     return {
         "insert": collection,
         "ordered": ordered,
-        "writeConcern": WRITE_CONCERN,
+        "writeConcern": concern,
         "documents": documents,
     }
 

@@ -107,9 +107,15 @@ class Owner:
             return await self._replies.get()
 
     async def ask(self, room: str, *commands: Command | Any) -> list[Reply]:
-        """Put one message and await an answer to each of its commands."""
+        """Put one message and await an answer to each of its commands, in their order."""
         self.put(room, *commands)
-        return [await self.reply() for _ in commands]
+        refs = [raw["ref"] for raw in self.stream.messages[-1][1]]
+        answers: dict[str, Reply] = {}
+        while not answers.keys() >= set(refs):
+            # A commit that was cut off after it had answered answers once more.
+            answer = await self.reply()
+            answers[answer.ref] = answer
+        return [answers[ref] for ref in refs]
 
     async def do(self, room: str, *commands: Command) -> list[Receipt]:
         """Put one message whose commands must all succeed."""

@@ -62,7 +62,7 @@ async def _live_in_war(client: ActorClient, tenant: str) -> None:
         raw={"id": 17, "magnitude": 8},
     )
     await send(client, tenant, WAR, CreateRoom(client_id="c", name="War", **ANA))
-    await send(client, tenant, WAR, *_posts("early", 8))
+    await send(client, tenant, WAR, *posts("early", 8))
     await send(
         client,
         tenant,
@@ -71,18 +71,18 @@ async def _live_in_war(client: ActorClient, tenant: str) -> None:
         RecordFinding(client_id="fact", finding=finding, actor="qradar", role=Role.EXTERNAL),
         RenameRoom(client_id="name", name="War room", **ANA),
     )
-    await send(client, tenant, WAR, *_posts("late", 4))
+    await send(client, tenant, WAR, *posts("late", 4))
 
 
 async def _live_in_side(client: ActorClient, tenant: str) -> None:
     await send(client, tenant, SIDE, CreateRoom(client_id="c", name="Side", **ANA))
-    await send(client, tenant, SIDE, *_posts("aside", 5))
+    await send(client, tenant, SIDE, *posts("aside", 5))
     await send(client, tenant, SIDE, RenameRoom(client_id="name", name="Side room", **ANA))
 
 
 async def _live_in_quiet(client: ActorClient, tenant: str) -> None:
     await send(client, tenant, QUIET, CreateRoom(client_id="c", name="Quiet", **ANA))
-    await send(client, tenant, QUIET, *_posts("psst", 3))
+    await send(client, tenant, QUIET, *posts("psst", 3))
 
 
 async def _live_in_tenant(client: ActorClient, tenant: str) -> None:
@@ -113,7 +113,8 @@ async def send(client: ActorClient, tenant: str, room: str, *commands: Command) 
     await asyncio.gather(*(client.send(tenant, room, command) for command in commands))
 
 
-def _posts(mark: str, count: int) -> list[Post]:
+def posts(mark: str, count: int) -> list[Post]:
+    """Messages to be sent together."""
     return [Post(client_id=f"{mark}{n}", body=f"{mark} {n}", **ANA) for n in range(count)]
 
 
@@ -137,7 +138,7 @@ class Scene:
         )
         return [record_of(document) for document in await found.sort([("_id", 1)]).to_list(None)]
 
-    async def set(self, room: str, seq: int, **fields: Any) -> None:
+    async def edit(self, room: str, seq: int, fields: Document) -> None:
         """Overwrite fields of a record."""
         await self.database[RECORDS].update_one({"_id": place(room, seq)}, {"$set": fields})
 
