@@ -47,6 +47,7 @@ class Lanes:
         self._workers = workers
         self._on_fenced = on_fenced
         self._held: dict[int, int] = {}
+        self._knows_held = False
         self._tenants: list[TenantRow] = []
         self._keepers: dict[LaneKey, tuple[int, asyncio.Task[None]]] = {}
         self._adjusting = asyncio.Lock()
@@ -58,8 +59,8 @@ class Lanes:
 
     @property
     def settled(self) -> bool:
-        """Whether every lane that should be read is being read."""
-        return self._open >= set(self._wanted())
+        """Whether it is known which shards are held, and every lane of them is being read."""
+        return self._knows_held and self._open >= set(self._wanted())
 
     async def _on_reconnect(self) -> None:
         # The server may have been another or a new one: the consumers in its memory are gone.
@@ -70,6 +71,7 @@ class Lanes:
         """The shards now held, with their epochs; returns when what is not held is put down."""
         self._held = held
         await self._adjust()
+        self._knows_held = True
 
     async def set_tenants(self, tenants: list[TenantRow]) -> None:
         """The tenants there are."""

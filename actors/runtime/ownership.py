@@ -84,6 +84,7 @@ class Ownership:
         self._worker = worker
         self._on_held = on_held
         self._heard: dict[str, float] = {}
+        self._has_looked = False
         self._looked = float("-inf")
         self._listening_since = float("-inf")
         self._later_epochs: dict[int, int] = {}
@@ -136,7 +137,10 @@ class Ownership:
             # This process stood still or was cut off: that it heard nobody says nothing about them.
             self._listening_since = now
         self._looked = now
-        live = {name for name, heard in self._heard.items() if now - heard < WORKER_TTL_S}
+        self._heard = {
+            name: heard for name, heard in self._heard.items() if now - heard < WORKER_TTL_S
+        }
+        live = set(self._heard)
         if now - self._listening_since < WORKER_TTL_S:
             # Not heard is not dead while we did not listen: give the owners of the table time to speak.
             live |= {holding.owner for holding in table.shards.values() if holding.owner}
@@ -150,9 +154,10 @@ class Ownership:
             for shard, holding in table.shards.items()
             if holding.owner == self._worker and shard not in give
         }
-        if mine != self.held:
+        if mine != self.held or not self._has_looked:
             # What is given away is put down before the table says that it is free.
             await self._hold(mine)
+        self._has_looked = True
         passed = {shard for shard in mine if mine[shard] <= self._later_epochs.get(shard, 0)}
         if take or give or passed:
             await self._write(bucket, table, take | passed, give)

@@ -13,6 +13,7 @@ from actors.protocol.commands import Command
 from actors.protocol.envelope import Entry, Receipt, Reply
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import EventType
+from actors.runtime.behaviour import behaviour_of
 from actors.runtime.mailbox import Mailbox, Proposal, receipt_of
 from store.chain import Source, link
 from store.contents import blocks
@@ -28,13 +29,22 @@ PROBLEMS_TOLD_MAX = 8
 
 @dataclass(slots=True)
 class Item:
-    """One command as it came: where from, for whom, and whom to answer."""
+    """One command: where from, for whom, whom to answer, and what it is, or why it can't be read."""
 
     room: str
     source: Source
     epoch: int
     reply_to: str
     raw: Any
+    parsed: Command | str
+
+
+def parsed(room: str, raw: Any) -> Command | str:
+    """The command in its JSON form, or why it is none."""
+    try:
+        return behaviour_of(room).parse(raw)
+    except ValidationError as error:
+        return _reason(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +115,11 @@ class Plan:
     def add(self, item: Item, mailbox: Mailbox, now_ms: int) -> None:
         """Decide one command and plan what follows from it."""
         self.mailboxes[mailbox.room] = mailbox
+        command = item.parsed
+        if isinstance(command, str):
+            self._add_unreadable(item, command)
+            return
         try:
-            command = mailbox.behaviour.parse(item.raw)
             outcome = mailbox.decide(command, item.source, now_ms)
             if isinstance(outcome, Proposal):
                 self._add_record(item, command, mailbox, outcome, now_ms)
@@ -114,8 +127,6 @@ class Plan:
                 self.refused.append(Refused(item, command, mailbox, outcome))
             else:
                 self.answer(item, command, outcome)
-        except ValidationError as error:
-            self._add_unreadable(item, _reason(error))
         except Exception as error:  # one command's fault must not stop the tenant's commits
             log.exception("command.failed", tenant=self.tenant, room=item.room)
             self._add_unreadable(item, f"internal error: {type(error).__name__}")

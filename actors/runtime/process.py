@@ -49,6 +49,7 @@ class ActorProcess:
         self._reader = reader
         self._workers: dict[str, TenantWorker] = {}
         self._tenants: dict[str, TenantRow] = {}
+        self._knows_tenants = False
         self._spawned: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
         self._group = asyncio.TaskGroup()
@@ -57,8 +58,8 @@ class ActorProcess:
 
     @property
     def ready(self) -> bool:
-        """Whether every lane of the held shards is being read."""
-        return bool(self._tenants) and self._lanes.settled
+        """Whether it is known what there is to read, and every lane of it is being read."""
+        return self._knows_tenants and self._lanes.settled
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then put everything down."""
@@ -123,6 +124,7 @@ class ActorProcess:
                 self._tenants[row.id] = row
                 self._spawn(self._per_tenant(row), f"events of {row.id}")
         await self._lanes.set_tenants(rows)
+        self._knows_tenants = True
 
     async def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while True:

@@ -6,6 +6,7 @@ decide -> seal -> insert contents -> insert records -> project -> publish -> ans
 import asyncio
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -16,7 +17,7 @@ from actors.runtime.announce import Announcer
 from actors.runtime.deadletter import bury_command, bury_message
 from actors.runtime.lane import Inbound, Lane
 from actors.runtime.mailboxes import Mailboxes, RoomUnreadable
-from actors.runtime.plan import Item, Plan
+from actors.runtime.plan import Item, Plan, parsed
 from actors.runtime.projector import project
 from actors.runtime.recovery import Recovery
 from actors.runtime.services import Services
@@ -44,7 +45,7 @@ class TenantWorker:
         self._services = services
         self._announcer = Announcer(services.bus, tenant)
         self._recovery = Recovery(self.log, self.mailboxes, self._announcer)
-        self._waiting: deque[Inbound] = deque()
+        self._waiting: deque[_Queued] = deque()
         self._wakeup = asyncio.Event()
         self._committing = asyncio.Lock()
         self._idle = asyncio.Event()
@@ -56,7 +57,8 @@ class TenantWorker:
 
     def enqueue(self, message: Inbound) -> None:
         """Take a message; its lane must be live when its turn comes."""
-        self._waiting.append(message)
+        # Read now: while a commit waits for MongoDB this costs nobody anything.
+        self._waiting.append(_Queued(message, _items(message)))
         self._idle.clear()
         self._wakeup.set()
 
@@ -71,7 +73,7 @@ class TenantWorker:
 
     def oldest_waiting_s(self) -> float:
         """Age of the oldest message that waits, in seconds."""
-        return time.monotonic() - self._waiting[0].arrived if self._waiting else 0.0
+        return time.monotonic() - self._waiting[0].message.arrived if self._waiting else 0.0
 
     async def run(self) -> None:
         """Commit for ever."""
@@ -79,10 +81,10 @@ class TenantWorker:
             await self._wakeup.wait()
             self._wakeup.clear()
             while self._waiting:
-                taken = self._take()
+                taken, items = self._take()
                 started = time.monotonic()
                 async with self._committing:
-                    count = await self._commit(taken)
+                    count = await self._commit(taken, items)
                     await self._bury_messages()
                     await self._see_through(taken)
                 if count:
@@ -97,7 +99,7 @@ class TenantWorker:
     async def drop_lane(self, lane: Lane) -> None:
         """Forget what a lane brought, and wait for the commit that may hold some of it."""
         lane.live = False
-        self._waiting = deque(message for message in self._waiting if message.lane is not lane)
+        self._waiting = deque(queued for queued in self._waiting if queued.message.lane is not lane)
         try:
             async with asyncio.timeout(PUT_DOWN_S), self._committing:
                 await self._save_lanes()
@@ -115,18 +117,17 @@ class TenantWorker:
             async with self._committing:
                 await self.mailboxes.put_down(mailbox)
 
-    def _take(self) -> list[Inbound]:
+    def _take(self) -> tuple[list[Inbound], list[Item]]:
         taken: list[Inbound] = []
-        size = 0
-        while self._waiting and (not taken or size < COMMIT_RECORDS_MAX):
-            message = self._waiting.popleft()
-            if message.lane.live:
-                taken.append(message)
-                size += len(message.commands)
-        return taken
+        items: list[Item] = []
+        while self._waiting and (not taken or len(items) < COMMIT_RECORDS_MAX):
+            queued = self._waiting.popleft()
+            if queued.message.lane.live:
+                taken.append(queued.message)
+                items.extend(queued.items)
+        return taken, items
 
-    async def _commit(self, taken: list[Inbound]) -> int:
-        items = [item for message in taken for item in _items(message)]
+    async def _commit(self, taken: list[Inbound], items: list[Item]) -> int:
         lanes = {(message.lane.number, message.lane.epoch): message.lane for message in taken}
         wait_s = RETRY_WAIT_MIN_S
         unsettled = False
@@ -249,6 +250,14 @@ class TenantWorker:
         self._noted = heads
 
 
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    """A message that waits, and the commands of it that are still to be done."""
+
+    message: Inbound
+    items: list[Item]
+
+
 def _lane_key(item: Item) -> tuple[int, int]:
     return item.source.lane, item.epoch
 
@@ -274,6 +283,7 @@ def _items(message: Inbound) -> list[Item]:
             epoch=lane.epoch,
             reply_to=message.reply_to,
             raw=raw,
+            parsed=parsed(room, raw),
         )
         for position, (room, raw) in enumerate(zip(message.rooms, message.commands, strict=True))
         if position >= first
