@@ -26,6 +26,7 @@ from actors.protocol.envelope import (
 )
 from actors.protocol.errors import ErrorCode, OutcomeUnknown, Refusal
 from actors.protocol.ids import is_token
+from actors.protocol.ids import is_mailbox
 from actors.protocol.limits import (
     BATCH_BYTES_MAX,
     BATCH_COMMANDS_MAX,
@@ -134,7 +135,7 @@ class ActorClient:
         """Hand over a message command that is JSON already; its success shows as an event.
 
         Raises:
-            Refusal: it is too large to be sent.
+            Refusal: it is too large to be sent, or there can be no such room.
         """
         self._enqueue(tenant, room, "message", command_json)
 
@@ -142,10 +143,8 @@ class ActorClient:
         if len(command) > BATCH_BYTES_MAX:
             # JetStream would refuse it for ever, and what comes after it would wait for ever.
             raise Refusal(ErrorCode.TOO_LARGE, f"a command may have {BATCH_BYTES_MAX} bytes")
-        token = self._tokens.get((tenant, room)) or self._token(tenant, room)
-        outbox = self._outboxes.get((tenant, token))
-        if outbox is None:
-            outbox = self._outboxes[(tenant, token)] = _Outbox(tenant, token)
+        # What came before the number of lanes was known goes first.
+        outbox = self._outboxes.get((tenant, room)) or self._outbox_of_lane(tenant, room)
         outbox.waiting.append((kind, room, command))
         if not outbox.sending:
             outbox.sending = True
@@ -153,7 +152,17 @@ class ActorClient:
             self._sends.add(task)
             task.add_done_callback(self._sends.discard)
 
+    def _outbox_of_lane(self, tenant: str, room: str) -> _Outbox:
+        token = self._tokens.get((tenant, room)) or self._token(tenant, room)
+        outbox = self._outboxes.get((tenant, token))
+        if outbox is None:
+            outbox = self._outboxes[(tenant, token)] = _Outbox(tenant, token)
+        return outbox
+
     def _token(self, tenant: str, room: str) -> str:
+        if not is_mailbox(room):
+            # With it, the actor would bury the commands of other rooms that travel in the same message.
+            raise Refusal(ErrorCode.NOT_FOUND, "no such room")
         lanes = self._lanes(tenant)
         if lanes is None:
             return room

@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 from actors.client import ActorClient
 from actors.ingest.worker import IngestWorker
 from actors.protocol.limits import WORKER_TTL_S
-from actors.protocol.subjects import WORKER_ALIVE
+from actors.protocol.subjects import TENANTS_CHANGED, WORKER_ALIVE
 from actors.runtime.jetstream import Bus, PublishFailed
 from actors.runtime.metrics import ActorMetrics
 from actors.runtime.process import ActorProcess
@@ -119,6 +119,7 @@ async def run_gateway(settings: ProcessSettings) -> None:
     async with AsyncExitStack() as stack:
         bus, connection, keys = await _connections(settings, stack)
         reader = Reader(connection, keys)
+        await follow_tenants(bus, reader)
         chosen = GatewaySettings(
             version=VERSION,
             allowed_origins=frozenset(filter(None, settings.allowed_origins.split(","))),
@@ -141,6 +142,19 @@ async def run_gateway(settings: ProcessSettings) -> None:
         config = server_config(create_app(services), chosen, host=settings.host, port=settings.port)
         # uvicorn takes SIGTERM and SIGINT itself, and closes its sockets before it returns.
         await uvicorn.Server(config).serve()
+
+
+async def follow_tenants(bus: Bus, reader: Reader) -> None:
+    """Have a reader know the tenants, and new ones at once: their people may sign in right away."""
+
+    async def on_tenants_changed(_: Msg) -> None:
+        try:
+            await reader.tenants()
+        except PyMongoError as error:
+            # It looks again by itself when somebody asks for a tenant that it does not know.
+            log.warning("tenants.unreadable", error=repr(error))
+
+    await bus.client.subscribe(TENANTS_CHANGED, cb=on_tenants_changed)
 
 
 class ActorsAlive:

@@ -2,12 +2,26 @@
 
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 import pytest
 
 from deploy.local.stack import LocalStack
 from tests.support.servers import stack_for
+
+STACK: Final = "stack"
+"""Whatever starts servers for tests is a fixture of this name, here or nearer to the test."""
+WITH_SERVERS: Final = tuple(Path(__file__).parent / name for name in ("e2e", "faults", "load"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that needs servers, so that the fast ones can be run without them."""
+    for item in items:
+        asks = isinstance(item, pytest.Function) and STACK in item.fixturenames
+        if asks or any(item.path.is_relative_to(place) for place in WITH_SERVERS):
+            item.add_marker(pytest.mark.servers)
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,8 @@ class Person:
     role: Role
 
     def asks(self, command: type[C], **fields: Any) -> C:
-        """A command of his; its client_id is of no matter."""
-        return command(client_id="c1", actor=self.name, role=self.role, **fields)
+        """A command of his; its client_id is c1 unless it matters."""
+        return command(**{"client_id": "c1", "actor": self.name, "role": self.role, **fields})
 
 
 OWNER: Final = Person("olga", Role.ANALYST)

@@ -38,6 +38,8 @@ from tests.actors.running import Place
 from tests.actors.test_tenant_rules import FIRST, SECOND, new_user, opening, refreshing
 from tests.support.eventually import eventually
 
+YEAR_2096_MS = 4_000_000_000_000
+
 
 async def refusal(place: Place, room: str, command: Any) -> ErrorCode:
     """The code with which a command is refused."""
@@ -140,9 +142,7 @@ async def test_after_a_member_is_removed_nothing_of_his_is_committed(place: Plac
     assert len(refused) >= 30
     later = await place.entries("r1", after=removed.seq)
     assert [entry for entry in later if entry.actor == MEMBER.name] == []
-    await place.do(
-        "r1", OWNER.asks(PutMember, user=MEMBER.name).model_copy(update={"client_id": "c2"})
-    )
+    await place.do("r1", OWNER.asks(PutMember, client_id="c2", user=MEMBER.name))
     assert not (await place.post("r1", 99, MEMBER)).duplicate
 
 
@@ -155,8 +155,7 @@ async def test_a_closed_room_takes_no_words_until_it_is_opened_again(place: Plac
     row = await place.running.reader(place.tenant).room("r1")
     assert row is not None
     assert row.status == "closed"
-    reopening = OWNER.asks(ReopenRoom).model_copy(update={"client_id": "c2"})
-    await place.do("r1", reopening)
+    await place.do("r1", OWNER.asks(ReopenRoom, client_id="c2"))
     assert (await place.post("r1", 1)).seq == 4
 
 
@@ -174,16 +173,16 @@ async def test_a_stranger_learns_nothing_of_a_room(place: Place) -> None:
 async def test_signing_in_out_and_a_stolen_token(place: Place) -> None:
     reader = place.running.reader(place.tenant)
     await place.do(TENANT_ROOM, new_user(SYSTEM, user="u1"))
-    await place.do(TENANT_ROOM, opening().model_copy(update={"client_id": "s1"}))
+    await place.do(TENANT_ROOM, opening(expires_ms=YEAR_2096_MS))
     assert await reader.session_active("s1")
-    first = refreshing(FIRST).model_copy(update={"client_id": "s2"})
+    first = refreshing(FIRST, client_id="s2", expires_ms=YEAR_2096_MS)
     assert (await place.do(TENANT_ROOM, first)).kind == "session_refreshed"
     assert (await place.do(TENANT_ROOM, first)).kind == "session_refreshed"
-    stolen = refreshing(FIRST).model_copy(update={"client_id": "s3"})
+    stolen = refreshing(FIRST, client_id="s3", expires_ms=YEAR_2096_MS)
     assert (await place.do(TENANT_ROOM, stolen)).kind == "session_ended"
     assert not await reader.session_active("s1")
     for command in (
-        refreshing(SECOND).model_copy(update={"client_id": "s4"}),
+        refreshing(SECOND, client_id="s4"),
         EndSession(client_id="s5", actor="u1", role=Role.ANALYST, session="s1"),
     ):
         assert await refusal(place, TENANT_ROOM, command) is ErrorCode.SESSION_ENDED
@@ -255,6 +254,18 @@ async def test_a_command_that_is_too_large_is_refused_at_once_and_holds_nobody_u
         await place.post("r1", 1, body="x" * (BATCH_BYTES_MAX - 1_000))
     assert refused.value.code is ErrorCode.TOO_LARGE
     assert (await place.post("r1", 1)).seq == 2
+
+
+@pytest.mark.parametrize("room", ["", "a.b", "a b", "_x", "r" * 65, "a>", "é"])
+async def test_a_name_that_no_room_can_have_is_refused_before_it_travels_with_others(
+    place: Place, room: str
+) -> None:
+    await place.create("r1")
+    outcomes = await asyncio.gather(
+        place.post("r1", 1), place.post(room, 1), place.post("r1", 2), return_exceptions=True
+    )
+    assert [isinstance(outcome, Refusal) for outcome in outcomes] == [False, True, False]
+    assert await place.letters() == []
 
 
 async def test_a_process_that_comes_back_under_its_name_is_not_taken_for_its_predecessor(

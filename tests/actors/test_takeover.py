@@ -233,7 +233,7 @@ async def test_a_session_that_has_ended_stays_ended_whenever_its_past_is_project
     stack: LocalStack, tenant: str
 ) -> None:
     stream = Stream()
-    sign_in = opening(user="u2").model_copy(update={"client_id": "s1"})
+    sign_in = opening(user="u2")
     sign_out = Person("u2", OWNER.role)
     async with owner(stack, tenant, stream) as first:
         await first.do(TENANT_ROOM, new_user(SYSTEM), sign_in)

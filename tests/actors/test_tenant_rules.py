@@ -57,11 +57,10 @@ def opening(**fields: Any) -> OpenSession:
     return OWNER.asks(OpenSession, **{**given, **fields})
 
 
-def refreshing(presented: str, *, expires_ms: int = AT_MS + 2 * HOUR_MS) -> RefreshSession:
+def refreshing(presented: str, **fields: Any) -> RefreshSession:
     """An exchange of a token for the second."""
-    return OWNER.asks(
-        RefreshSession, session="s1", presented=presented, refresh=SECOND, expires_ms=expires_ms
-    )
+    given = {"session": "s1", "refresh": SECOND, "expires_ms": AT_MS + 2 * HOUR_MS}
+    return OWNER.asks(RefreshSession, presented=presented, **{**given, **fields})
 
 
 @pytest.mark.parametrize(

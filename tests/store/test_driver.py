@@ -7,8 +7,6 @@ from deploy.local.stack import LocalStack
 from store.driver import Database, DriverName, MongoConnection
 from store.mongo import PLATFORM_DATABASE
 
-pytestmark = pytest.mark.servers
-
 
 async def test_a_connection_answers_and_knows_its_databases(
     stack: LocalStack, driver: DriverName

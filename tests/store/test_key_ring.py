@@ -13,8 +13,6 @@ from store.mongo import PLATFORM_DATABASE, ROOM_KEYS, TENANT_KEYS, tenant_databa
 from store.sealing import KEY_BYTES
 from tests.store.frozen import frozen_chain
 
-pytestmark = pytest.mark.servers
-
 FROZEN = frozen_chain()
 
 

@@ -14,8 +14,6 @@ from store.mongo import CONTENTS, RECORDS
 from store.record import Record
 from tests.support.chains import Chain, Commit
 
-pytestmark = pytest.mark.servers
-
 
 async def chain_in(log: TenantLog, keys: KeyRing, room: str = "war-room") -> Chain:
     """An empty chain with the key that the database keeps for its room."""

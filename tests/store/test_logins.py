@@ -13,8 +13,6 @@ from store.reader import LOGIN_CANDIDATES_MAX, Reader
 from store.rows import LoginCandidate, UserRow
 from tests.store.conftest import MakeTenant
 
-pytestmark = pytest.mark.servers
-
 AddUser = Callable[[str, str, str | None], Awaitable[LoginCandidate]]
 
 

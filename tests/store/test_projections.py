@@ -3,16 +3,12 @@
 import asyncio
 from dataclasses import replace
 
-import pytest
-
 from store.chain import Cursor, Head
 from store.driver import Database
 from store.mongo import DEAD_LETTERS, EVENTS, ROOMS, USERS
 from store.projections import Projections
 from store.reader import TenantReader
 from store.rows import RoomRow, SessionRow, Snapshot, UserRow
-
-pytestmark = pytest.mark.servers
 
 ROOM = RoomRow(
     room="war-room",

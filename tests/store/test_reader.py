@@ -17,8 +17,6 @@ from store.reader import Reader, StoredEntry, TenantReader
 from store.record import RECORD_DOMAIN
 from tests.support.chains import Chain, Commit
 
-pytestmark = pytest.mark.servers
-
 
 @dataclass
 class Room:

@@ -21,8 +21,6 @@ from store.verdict import NOWHERE, PROBLEMS_MAX, Harm, RoomVerdict
 from store.verify import PAGE_RECORDS, Verifier, verify_tenant
 from tests.support.chains import Chain
 
-pytestmark = pytest.mark.servers
-
 LONG = 2 * PAGE_RECORDS + 300
 
 
