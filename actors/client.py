@@ -25,8 +25,7 @@ from actors.protocol.envelope import (
     encode_batch,
 )
 from actors.protocol.errors import ErrorCode, OutcomeUnknown, Refusal
-from actors.protocol.ids import is_token
-from actors.protocol.ids import is_mailbox
+from actors.protocol.ids import is_mailbox, is_token
 from actors.protocol.limits import (
     BATCH_BYTES_MAX,
     BATCH_COMMANDS_MAX,

@@ -20,6 +20,7 @@ from actors.ingest.incidents import event_key, incident_commands, incident_room
 from actors.ingest.qradar import finding_of
 from actors.protocol.errors import RETRYABLE, OutcomeUnknown, Refusal
 from actors.protocol.findings import Finding
+from actors.protocol.limits import COMMAND_TIMEOUT_S
 from actors.protocol.subjects import ingest_stream, parse_ingest_subject
 from actors.runtime.deadletter import bury_message
 from actors.runtime.jetstream import NatsError
@@ -32,8 +33,9 @@ log = structlog.get_logger(__name__)
 
 DURABLE: Final = "ingest"
 FETCH_MESSAGES: Final = 64
-FETCH_S: Final = 10.0
-ACK_WAIT_S: Final = 60.0
+FETCH_S: Final = 5.0
+ACK_WAIT_S: Final = 2 * COMMAND_TIMEOUT_S + 5.0
+"""An event is worth two commands; one that was not acknowledged by then is given to another worker."""
 RETRY_S: Final = 2.0
 IN_FLIGHT_MAX: Final = 512
 """Events handed out and not yet acknowledged, over all workers of a tenant."""
@@ -87,6 +89,10 @@ class IngestWorker:
                 await message.ack()
             else:
                 await message.nak(delay=RETRY_S)
+        except asyncio.CancelledError:
+            # This worker stops; without a word the next one would get it when ACK_WAIT_S is over.
+            await message.nak()
+            raise
         except NatsError as error:
             # Not acknowledged, so it comes again, and then it is known.
             log.warning("ingest.unacknowledged", tenant=self._tenant.id, error=repr(error))

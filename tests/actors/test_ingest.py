@@ -1,6 +1,7 @@
 """Events of external systems: an incident once however often it is reported, and nothing swallowed."""
 
 import asyncio
+import json
 from typing import Any
 
 import orjson
@@ -136,7 +137,7 @@ async def test_a_cloudevent_is_understood_in_both_modes(
         (SUBJECT, b"[]", "must be a JSON object"),
         (SUBJECT, {"id": 7}, "Field required"),
         (SUBJECT, offense(7, severity=99), "severity"),
-        (SUBJECT, offense(7, start_time=2**70), "start_time"),
+        (SUBJECT, json.dumps(offense(7, start_time=2**70)).encode(), "start_time"),
         (SUBJECT, b'{"a":' * 300 + b"1" + b"}" * 300, "levels deep"),
         (SUBJECT, b'{"a":' * 5_000 + b"1" + b"}" * 5_000, "not JSON"),
         (SUBJECT, offense(7, notes="x" * (CONTENT_BYTES_MAX + 1)), "too_large"),
@@ -171,6 +172,17 @@ async def test_an_offense_as_deep_as_allowed_is_taken(place: Place) -> None:
         await publish(system, raw)
         _, finding = await entries_in(place, room_of(raw), 2)
     assert body_of("finding", finding.content)["finding"]["raw"] == raw
+
+
+async def test_what_was_under_way_when_a_worker_stops_is_taken_by_the_next_at_once(
+    place: Place,
+) -> None:
+    offenses = [offense(number) for number in range(60)]
+    async with place.external_system() as system:
+        await asyncio.gather(*(publish(system, raw) for raw in offenses))
+        await place.running.restart()
+        for raw in offenses:
+            await entries_in(place, room_of(raw), 2)
 
 
 async def test_an_event_stream_that_was_lost_and_made_again_is_read_again(place: Place) -> None:

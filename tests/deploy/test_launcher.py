@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED_TOOLS = (
     *("sh", "cat", "cksum", "cmp", "cp", "dirname", "mkdir", "mv", "readlink", "rm", "tr"),

@@ -7,6 +7,8 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from deploy.local.binaries import NATS_SERVER, find_binary
 from deploy.provision.nats_config import server_config, server_environment
 from deploy.provision.nats_streams import ensure_stream, room_config
@@ -49,6 +51,7 @@ def test_the_server_takes_it_with_the_key_in_the_text_or_in_its_environment(
     assert not accepted(public, tmp_path, {}), "without its key it must not start unencrypted"
 
 
+@pytest.mark.servers
 async def test_every_acknowledged_message_is_synced_and_requests_are_strict(
     tmp_path: Path,
 ) -> None:
@@ -61,6 +64,7 @@ async def test_every_acknowledged_message_is_synced_and_requests_are_strict(
         assert facts["write_deadline"] == 10_000_000_000
 
 
+@pytest.mark.servers
 async def test_what_is_published_is_not_readable_on_disk(tmp_path: Path) -> None:
     marker = b"the-attacker-came-by-mail" * 4
     async with nats_stack(tmp_path) as stack:

@@ -6,8 +6,10 @@ import secrets
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from pymongo.errors import PyMongoError
 
 from actors.client import ActorClient
 from actors.protocol.commands import CreateRoom, Post
@@ -45,28 +47,34 @@ async def cluster(tmp_path: Path, replica_set: ReplicaSet) -> AsyncIterator[Loca
 
 
 async def test_contents_that_only_a_lost_primary_had_are_written_again(
-    cluster: LocalStack, replica_set: ReplicaSet
+    cluster: LocalStack, replica_set: ReplicaSet, tmp_path: Path
 ) -> None:
-    # The room is commit 1; the actor stands still in commit 2, between contents and records.
-    armed = {"WARDROOM_FAILPOINTS": "contents_written:stop:2"}
+    # The room is commit 1; commit 2 waits between contents and records, and the driver meanwhile
+    # finds the new primary: without a look at the terms the records would go there alone.
+    go_on, waits = tmp_path / "go-on", tmp_path / "go-on.reached"
+    armed = {"WARDROOM_FAILPOINTS": f"contents_written:hold={go_on}:2"}
     actor = await cluster.start_process("actors", "actors-1", armed)
     await actor.wait_ready()
     async with operator_client(cluster.nats_url, cluster.secrets) as client:
         await client.send(TENANT, ROOM, _room())
         primary = await replica_set.primary()
-        secondaries = [process for port, process in replica_set.members.items() if port != primary]
-        for process in secondaries:
-            process.kill(signal.SIGSTOP)
+        bystander = MongoConnection(cluster.mongo_url)
+        await _writable(bystander)
+        secondaries = [port for port in replica_set.ports if port != primary]
+        # Killed, not stopped: what waits in the socket of a stopped one would still arrive.
+        for port in secondaries:
+            replica_set.members[port].kill(signal.SIGKILL)
         posting = asyncio.create_task(_post(client, "only the old primary has this"))
-        await polled(lambda: _stands_still(actor.process.pid))
+        await polled(lambda: _exists(waits))
 
         replica_set.members[primary].kill(signal.SIGKILL)
-        for process in secondaries:
-            process.kill(signal.SIGCONT)
-        await replica_set.primary()
-        actor.process.kill(signal.SIGCONT)
+        for port in secondaries:
+            await replica_set.start(port)
+        await polled(lambda: _writable(bystander))
+        go_on.touch()
         receipt = await posting
 
+    await bystander.close()
     await _assert_whole(cluster, [receipt])
 
 
@@ -106,9 +114,18 @@ async def _post(client: ActorClient, body: str) -> Receipt:
             continue
 
 
-async def _stands_still(pid: int) -> bool | None:
-    state = await asyncio.to_thread(Path(f"/proc/{pid}/stat").read_text)
-    return True if state.rsplit(")", 1)[1].split()[0] == "T" else None
+async def _writable(bystander: MongoConnection) -> Literal[True] | None:
+    """Whether somebody who has talked with the last primary can write at the new one: right after
+    its election it does not know the keys of the cluster's time yet, and refuses everybody."""
+    try:
+        await bystander.database("bystander")["writes"].insert_one({})
+    except PyMongoError:
+        return None
+    return True
+
+
+async def _exists(path: Path) -> Literal[True] | None:
+    return True if await asyncio.to_thread(path.exists) else None
 
 
 async def _assert_whole(cluster: LocalStack, receipts: list[Receipt]) -> None:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from actors.protocol.ids import TENANT_ROOM
+from gateway.passwords import PasswordCheck
 from tests.gateway.serving import PASSWORD, Served, peopled, served
 from tests.gateway.world import World, tenant_command
 
@@ -62,6 +63,23 @@ async def test_a_wrong_name_and_a_wrong_password_are_answered_alike(
         assert answer.status_code == 401
         assert answer.json()["code"] == "login_failed"
         assert answer.content == unknown.content
+
+
+@pytest.mark.parametrize(("name", "checks"), [("ana", 1), ("nobody", 1), ("ANA@acme", 1)])
+async def test_a_known_and_an_unknown_name_cost_the_same_checks(
+    name: str, checks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def counted(_self: PasswordCheck, _hash: str, password: str) -> bool:
+        done.append(password)
+        return False
+
+    monkeypatch.setattr(PasswordCheck, "_verify", counted)
+    async with served() as it:
+        await login(it, name)
+
+    assert len(done) == checks
 
 
 async def test_a_name_in_two_tenants_needs_the_tenant() -> None:

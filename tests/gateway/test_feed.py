@@ -337,13 +337,66 @@ async def test_more_events_than_are_held_back_are_read_from_the_store(
     monkeypatch.setattr(feed_module, "FILL_PENDING_ENTRIES_MAX", 3)
     async with setting() as it:
         socket = Socket("usr_bob")
-        await it.follow(socket)
+        feed = await it.follow(socket)
         it.lose("lost")
 
         seqs = [it.say(f"m{n}") for n in range(20)]
+        held = sum(len(event.entries) for event in feed._held)
         await eventually(lambda: len(socket.seqs) == 21)
 
+        assert held <= 3
         assert socket.seqs == [2, *seqs]
+
+
+async def test_a_room_that_never_rests_does_not_keep_a_replay_from_going_live(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with setting() as it:
+        for n in range(10):
+            it.say(f"m{n}")
+        socket = Socket("usr_bob")
+        feed = await it.join(socket)
+        page = feed.history.page
+        pages = 0
+
+        async def page_while_people_talk(*args: Any) -> Any:
+            nonlocal pages
+            pages += 1
+            found = await page(*args)
+            it.say(f"during page {pages}")
+            return found
+
+        monkeypatch.setattr(feed.history, "page", page_while_people_talk)
+        async with asyncio.timeout(5):
+            await it.replayer.run(feed, socket.follower, 0, socket.wait_drained)
+
+        assert pages == 1
+        assert socket.seqs == list(range(1, 13))
+
+
+async def test_what_a_replay_finds_in_the_store_reaches_live_followers_too() -> None:
+    async with setting() as it:
+        live, replaying = Socket("usr_ana"), Socket("usr_bob")
+        await it.follow(live)
+        lost = it.lose("lost")
+
+        await it.follow(replaying, after=0)
+
+        assert live.seqs == [lost]
+        assert replaying.seqs == [1, lost]
+
+
+async def test_an_event_that_arrives_while_a_room_is_opened_is_no_hole() -> None:
+    async with setting() as it:
+        socket = Socket("usr_bob")
+        following = asyncio.create_task(it.follow(socket, after=0))
+        await eventually(lambda: bool(it.room.handlers))
+
+        it.say("while it is opened")
+        await following
+
+        assert socket.seqs == [1, 2]
+        assert it.metrics.holes_filled._value.get() == 0
 
 
 async def test_what_no_longer_fits_the_tail_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -436,6 +436,20 @@ async def test_who_unsubscribes_hears_nothing_more() -> None:
         await eventually(lambda: not it.world.at("acme", ROOM).handlers)
 
 
+async def test_who_unsubscribes_right_after_a_post_is_still_told_what_became_of_it() -> None:
+    async with served() as it, it.signed_in("ana") as client:
+        await client.follow()
+        it.world.held = []
+        await post(client, "hello", "c-1")
+        await client.send(type="unsubscribe", room=ROOM)
+        await eventually(lambda: bool(it.world.held))
+        await settled_reads(it)
+        it.world.release()
+
+        assert (await client.get())["client_id"] == "c-1"
+        await eventually(lambda: not it.world.at("acme", ROOM).handlers)
+
+
 async def test_subscribing_again_starts_again() -> None:
     async with served() as it, it.signed_in("bob") as client:
         await client.follow(after=0)

@@ -4,8 +4,8 @@ import pytest
 from pymongo.errors import PyMongoError
 
 from deploy.local.stack import LocalStack
-from store.driver import Database, DriverName, MongoConnection
-from store.mongo import PLATFORM_DATABASE
+from store.driver import Database, Document, DriverName, MongoConnection
+from store.mongo import PLATFORM_DATABASE, EVENTS, tenant_database
 
 
 async def test_a_connection_answers_and_knows_its_databases(
@@ -46,3 +46,37 @@ async def test_writes_wait_for_a_majority_and_its_journal(
     concern = seen["insert"]["writeConcern"]
     assert (concern["w"], concern["j"]) == ("majority", True)
     assert seen["query"]["readConcern"]["level"] == "majority"
+
+
+async def test_commands_run_in_order_and_each_answer_is_told(
+    connection: MongoConnection, tenant: str
+) -> None:
+    name = tenant_database(tenant)
+    told: list[tuple[int, int]] = []
+    inserts: list[Document] = [
+        {"insert": EVENTS, "documents": [{"_id": str(number)}]} for number in range(3)
+    ]
+    await connection.run_in_order(name, inserts, lambda at, answer: told.append((at, answer["n"])))
+    assert told == [(0, 1), (1, 1), (2, 1)]
+
+
+async def test_a_row_of_commands_ends_where_one_fails_or_its_caller_objects(
+    connection: MongoConnection, tenant: str, database: Database
+) -> None:
+    name = tenant_database(tenant)
+
+    def object_to_the_second(at: int, _: Document) -> None:
+        if at == 1:
+            raise ConnectionError("enough")
+
+    def insert(key: str) -> Document:
+        return {"insert": EVENTS, "documents": [{"_id": key}]}
+
+    with pytest.raises(ConnectionError, match="enough"):
+        await connection.run_in_order(name, [insert(key) for key in "abc"], object_to_the_second)
+    with pytest.raises(PyMongoError):
+        await connection.run_in_order(
+            name, [insert("d"), {"drop": EVENTS}, insert("e")], lambda *_: None
+        )
+    written = await database[EVENTS].find({}, {"_id": 1}).to_list(None)
+    assert sorted(document["_id"] for document in written) == ["a", "b", "d"]

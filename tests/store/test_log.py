@@ -197,6 +197,23 @@ def test_documents_are_parted_in_order_and_each_part_fits() -> None:
     assert parts_of([]) == []
 
 
+async def test_contents_of_a_commit_that_failed_can_be_secured_again_and_again(
+    log: TenantLog, keys: KeyRing, database: Database
+) -> None:
+    chain = await chain_in(log, keys)
+    await append(log, chain.commit("standing"))
+    late = Chain(log.tenant, "war-room", key=chain.key, src=10).commit("a", "b")
+    with pytest.raises(WrongPlace):
+        await append(log, late)
+    key = {"_id": late.contents[0]["_id"]}
+    for _ in range(2):
+        # As a change of primary would: it forgets what the majority never had.
+        await database[CONTENTS].delete_one(key)
+        await append(log, chain.commit("meanwhile"))
+        assert await database[CONTENTS].find_one(key) in (None, late.contents[0])
+        await log.secure()
+
+
 async def test_a_source_is_a_place_in_a_message_of_a_lane(log: TenantLog, keys: KeyRing) -> None:
     chain = await chain_in(log, keys)
     await append(log, chain.commit("a", "b"))

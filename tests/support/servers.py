@@ -7,7 +7,6 @@ from typing import Final
 
 from deploy.local.stack import GivenServers, LocalStack
 from deploy.provision.secrets import Secrets
-from tests.support.containers import container_servers
 
 NATS_URL: Final = "WARDROOM_TEST_NATS_URL"
 MONGO_URL: Final = "WARDROOM_TEST_MONGO_URL"
@@ -50,6 +49,9 @@ async def stack_for(directory: Path, environment: Mapping[str, str]) -> AsyncIte
         return
     if given != GivenServers():
         raise BadSetting(f"{SERVERS}=containers starts both servers; unset {NATS_URL}, {MONGO_URL}")
+    # Half a second of imports that no other way needs.
+    from tests.support.containers import container_servers
+
     async with (
         container_servers(Secrets(secrets), directory, environment) as started,
         LocalStack(directory, started, secrets_dir=secrets) as stack,
