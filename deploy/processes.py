@@ -74,6 +74,7 @@ async def run_actors(settings: ProcessSettings) -> None:
             process=settings.process_name,
             now_ms=now_ms,
             reach=armed(settings.failpoints),
+            room_idle_s=settings.room_idle_s,
         )
         reader = Reader(connection, keys)
         client = await ActorClient.start(bus, settings.process_name, reader.lanes_of)

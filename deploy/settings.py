@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from actors.protocol.limits import ROOM_IDLE_S
 from store.driver import DriverName
 from store.keys import RootKey
 
@@ -27,18 +28,23 @@ class ProcessSettings(BaseSettings):
         nats_url: one or more servers, by comma.
         nats_credentials: the .creds file of this process's own user.
         mongo_url: with the name and password of this process's own user.
-        root_key: 32 bytes, base64; or root_key_file, a file that holds them and only its owner reads.
+        root_key: 32 bytes, base64; comes before root_key_file.
+        root_key_file: a file that holds them and that only its owner can read.
         store_driver: motor, or pymongo (its successor).
-        process_name: a token that no other process uses; made from host and pid if left out.
+        process_name: a token for logs and lists; every start adds a part of its own.
         host: address to listen on (gateway).
         port: port to listen on (gateway).
-        health_port: port for health and metrics (actors, connectors); 0 for none.
-        allowed_origins: origins of browsers besides our own host, by comma.
-        issuer: what access tokens name as their issuer.
-        argon2_memory_kib, argon2_passes: cost of a password check.
+        health_port: port on loopback for health and metrics (actors, connectors); 0 for none.
+        allowed_origins: origins of browsers besides our own host, by comma (gateway).
+        issuer: what access tokens name as their issuer; the same at every gateway.
+        argon2_memory_kib: memory of one password check (gateway).
+        argon2_passes: passes of one password check (gateway).
+        log_format: json or console; auto is console on a terminal, else json.
+        log_level: debug, info, warning or error.
+        room_idle_s: seconds of silence after which a room leaves an actor's memory (actors).
         failpoints: fault tests only: `point:action:nth`, by comma.
-        demo_tenant: the tenant for which the demonstration SIEM reports; none if empty.
         static_epoch: fault tests only: own every shard at this epoch and ask nobody.
+        demo_tenant: the tenant for which the demonstration SIEM reports; none if empty.
     """
 
     model_config = SettingsConfigDict(env_prefix="WARDROOM_", extra="ignore")
@@ -49,7 +55,6 @@ class ProcessSettings(BaseSettings):
     root_key: SecretStr | None = None
     root_key_file: Path | None = None
     store_driver: DriverName = "motor"
-    secrets_dir: Path | None = None
     process_name: str = Field(default_factory=lambda: f"{_host_token()}-{os.getpid()}")
     host: str = "127.0.0.1"
     port: int = 8080
@@ -60,6 +65,7 @@ class ProcessSettings(BaseSettings):
     argon2_passes: int = 1
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    room_idle_s: float = Field(default=ROOM_IDLE_S, gt=0)
     failpoints: str = ""
     static_epoch: int | None = None
     demo_tenant: str = ""

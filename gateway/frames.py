@@ -16,12 +16,16 @@ from actors.protocol.envelope import Entry, entry_id
 from actors.protocol.errors import ErrorCode
 from actors.protocol.events import MESSAGE
 from actors.protocol.ids import ClientId, RoomId
+from actors.protocol.limits import FRAME_BYTES_MAX
 from gateway import strict_json
 from gateway.limits import TOKEN_CHARS_MAX
 from gateway.strict_json import StrictJsonError
 
 SEQ_MAX: Final = 2**53 - 1
 """The greatest integer that every JSON reader keeps exact (RFC 7493, section 2.2)."""
+
+MASKED: Final = 0x80
+"""The bit of a header's second byte that a client must set."""
 
 Seq = Annotated[int, Field(ge=1, le=SEQ_MAX)]
 After = Annotated[int, Field(ge=0, le=SEQ_MAX)]
@@ -118,6 +122,29 @@ def encode_text_frame(payload: bytes) -> bytes:
     if size < 0x10000:
         return b"\x81\x7e" + size.to_bytes(2, "big") + payload
     return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+
+def frame_at(data: bytes | bytearray, at: int) -> tuple[int, int] | None:
+    """Where the payload of the client's frame at `at` begins and ends (RFC 6455, section 5.2).
+
+    None if not even the header is there. The four bytes before the payload are its mask. A frame that
+    is not masked or too large begins at 0 and ends with its header: no more is needed to refuse it.
+    """
+    if len(data) < at + 2:
+        return None
+    size = data[at + 1] - MASKED
+    if size < 0:
+        return 0, at + 2
+    start = at + 6
+    if size >= 126:
+        more = 2 if size == 126 else 8
+        if len(data) < at + 2 + more:
+            return None
+        size = int.from_bytes(data[at + 2 : at + 2 + more], "big")
+        start += more
+        if size > FRAME_BYTES_MAX:
+            return 0, start - 4
+    return start, start + size
 
 
 @lru_cache(maxsize=64)

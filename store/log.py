@@ -69,6 +69,8 @@ class TenantLog:
             if position == last_contents:
                 reach("contents_written")
 
+        # What an earlier commit left unsecured must not be forgotten with the success of this one.
+        await self.secure()
         self._unsecured.extend(contents)
         await self._connection.run_in_order(self._database.name, commands, after_each)
         if len(set(terms)) == 1 and terms[0] is not None:

@@ -10,7 +10,7 @@ from pymongo.errors import PyMongoError
 
 from actors.protocol.codec import event_of, recorded_fingerprint
 from actors.protocol.events import EventType
-from actors.protocol.limits import ROOM_IDLE_S, ROOMS_IN_MEMORY_MAX, SNAPSHOT_EVERY_RECORDS
+from actors.protocol.limits import ROOMS_IN_MEMORY_MAX, SNAPSHOT_EVERY_RECORDS
 from actors.runtime.behaviour import behaviour_of
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.projector import project, save_snapshot
@@ -155,7 +155,7 @@ class Mailboxes:
 
     def silent(self) -> list[Mailbox]:
         """Those that nobody has needed for long, and the longest silent of those that are too many."""
-        silent_since = time.monotonic() - ROOM_IDLE_S
+        silent_since = time.monotonic() - self._services.room_idle_s
         surplus = len(self._known) - ROOMS_IN_MEMORY_MAX
         return [
             mailbox

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from actors.protocol.limits import ROOM_IDLE_S
 from actors.runtime.jetstream import Bus
 from actors.runtime.metrics import ActorMetrics
 from store.driver import MongoConnection
@@ -16,7 +17,8 @@ def _pass(_: str) -> None:
 @dataclass(frozen=True, slots=True)
 class Services:
     """`process` names this process among all; `now_ms` is the wall clock in Unix milliseconds;
-    `reach` is told of every point at which a crash makes a difference."""
+    `reach` is told of every point at which a crash makes a difference; a room leaves the memory after
+    `room_idle_s` seconds of silence."""
 
     bus: Bus
     connection: MongoConnection
@@ -25,3 +27,4 @@ class Services:
     process: str
     now_ms: Callable[[], int]
     reach: Callable[[str], None] = _pass
+    room_idle_s: float = ROOM_IDLE_S

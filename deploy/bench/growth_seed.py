@@ -97,7 +97,7 @@ class _Chain:
         owner, *others = self.room.members
         event = RoomCreated(
             name=self.room.name,
-            room_kind="chat",
+            room_kind="standing",
             incident=None,
             members={owner: RoomRole.OWNER, **dict.fromkeys(others, RoomRole.MEMBER)},
             open_to=(),

@@ -1,5 +1,7 @@
 """Actor processes that run, and what a gateway and an external system would do with them."""
 
+import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -44,12 +46,17 @@ class Running:
         """The actor process of now."""
         return self.children[-1]
 
+    async def launch(self, **options: str) -> Child:
+        """Start another actor process; it is ready later."""
+        name = f"actors-{secrets.token_hex(4)}"
+        self.children.append(await self.stack.start_process("actors", name, options))
+        return self.child
+
     async def start(self, **options: str) -> Child:
         """Start another actor process and wait until it reads every lane it should."""
-        name = f"actors{len(self.children)}"
-        self.children.append(await self.stack.start_process("actors", name, options))
-        await self.child.wait_ready()
-        return self.child
+        child = await self.launch(**options)
+        await child.wait_ready()
+        return child
 
     async def restart(self) -> None:
         """Stop the actor process in order and start another."""
@@ -80,6 +87,10 @@ class Place:
         """Open a room."""
         given = {"client_id": "create", "actor": who.name, "role": who.role, "name": room}
         return await self.do(room, CreateRoom(**{**given, **fields}))
+
+    async def ready(self, rooms: list[str]) -> None:
+        """Return when a new room has been made under each of these names."""
+        await asyncio.gather(*(self.create(room) for room in rooms))
 
     async def post(self, room: str, number: int, who: Person = OWNER, body: str = "") -> Receipt:
         """Say something with a client_id and a text of its own."""
@@ -124,7 +135,8 @@ async def running_on(stack: LocalStack, lanes: LanesOf = lanes_known) -> AsyncIt
         running = Running(stack, bus, client, auditor, gateway, keys)
         yield running
         for child in running.children:
-            await child.stop()
+            if child.process.returncode is None:
+                await child.stop()
 
 
 def json_of(value: Any) -> bytes:

@@ -123,7 +123,7 @@ async def test_a_later_epoch_elsewhere_and_an_earlier_one_here_change_nothing(
         await spread(up, down)
         before, marker = {**up.held, **down.held}, max(up.held)
         up.claims.raise_epoch(min(down.held), 100_000)
-        up.claims.raise_epoch(min(up.held), 1)
+        up.claims.raise_epoch(min(up.held), before[min(up.held)] - 1)
         up.claims.raise_epoch(marker, 50_000)
         await raised(up, marker, 50_000)
         after = {**up.held, **down.held}

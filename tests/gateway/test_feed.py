@@ -1,130 +1,17 @@
 """A room's feed: one line for every follower, whatever is lost, doubled or late on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
-from websockets.frames import Frame
-from websockets.streams import StreamReader
 
 from actors.protocol.envelope import RoomEvent
 from gateway import feed as feed_module
-from gateway import replay as replay_module
-from gateway.fanout import Fanout
-from gateway.feed import Follower, RoomFeed
-from gateway.history import RoomHistory, entry_of
-from gateway.metrics import GatewayMetrics
-from gateway.replay import Replayer
-from gateway.tasks import Background
+from gateway.feed import RoomFeed
+from gateway.history import entry_of
+from tests.gateway.following import ROOM, TENANT, Socket, setting
 from tests.gateway.world import MemoryRoom, World, eventually, room_command
-
-TENANT, ROOM = "acme", "room_1"
-
-
-def frames_in(data: bytes) -> list[dict[str, Any]]:
-    """The frames in bytes that were written to a socket."""
-    reader = StreamReader()
-    reader.feed_data(data)
-    frames = []
-    while reader.buffer:
-        reading = Frame.parse(reader.read_exact, mask=False)
-        try:
-            next(reading)
-        except StopIteration as done:
-            frames.append(orjson.loads(bytes(done.value.data)))
-    return frames
-
-
-class Socket:
-    """What one follower was sent."""
-
-    def __init__(self, user: str, *, listed_only: bool = True) -> None:
-        self.written = bytearray()
-        self.writes = 0
-        self.settled: list[str] = []
-        self.evicted = 0
-        self.drained = asyncio.Event()
-        self.drained.set()
-        self.follower = Follower(
-            user=user,
-            listed_only=listed_only,
-            write=self._write,
-            settle=self.settled.append,
-            evict=self._evict,
-        )
-
-    def _write(self, data: bytes) -> None:
-        self.written += data
-        self.writes += 1
-
-    def _evict(self) -> None:
-        self.evicted += 1
-        self.follower.ended = True
-
-    async def wait_drained(self) -> None:
-        await self.drained.wait()
-
-    @property
-    def frames(self) -> list[dict[str, Any]]:
-        return frames_in(bytes(self.written))
-
-    @property
-    def seqs(self) -> list[int]:
-        return [frame["seq"] for frame in self.frames if frame["type"] == "entry"]
-
-
-class Setting:
-    """A room, the gateway's side of it, and ways to join."""
-
-    def __init__(self, background: Background) -> None:
-        self.world = World(TENANT)
-        self.room: MemoryRoom = self.world.at(TENANT, ROOM)
-        self.metrics = GatewayMetrics(CollectorRegistry())
-        self.background = background
-        self.fanout = Fanout(self.world.actors.subscribe_events, self.metrics, background.spawn)
-        self.replayer = Replayer(self.metrics)
-        create = {"type": "create_room", "name": "War room", "actor": "usr_ana"}
-        self.do(**create, members={"usr_bob": "member"}, open_to=["viewer"])
-
-    def do(self, **fields: Any) -> int:
-        return self.world.commit(TENANT, ROOM, room_command(**fields)).seq
-
-    def say(self, body: str, actor: str = "usr_ana", client_id: str | None = None) -> int:
-        number = client_id or f"c{self.room.head}"
-        return self.do(type="post", body=body, actor=actor, client_id=number)
-
-    def lose(self, body: str) -> int:
-        """Commit something whose event never arrives."""
-        self.world.announcing = False
-        seq = self.say(body)
-        self.world.announcing = True
-        return seq
-
-    async def history(self) -> RoomHistory:
-        reader = await self.world.reader.tenant(TENANT)
-        assert reader is not None
-        return RoomHistory(reader, ROOM)
-
-    async def join(self, socket: Socket) -> RoomFeed:
-        return await self.fanout.join(TENANT, await self.history(), self.room.head, socket.follower)
-
-    async def follow(self, socket: Socket, after: int | None = None) -> RoomFeed:
-        feed = await self.join(socket)
-        await self.replayer.run(feed, socket.follower, after, socket.wait_drained)
-        return feed
-
-
-@asynccontextmanager
-async def setting() -> AsyncIterator[Setting]:
-    """A setting whose background tasks end with the test."""
-    async with Background() as background:
-        yield Setting(background)
 
 
 async def test_live_followers_get_every_entry_and_only_the_author_the_client_id() -> None:
@@ -155,121 +42,6 @@ async def test_an_event_with_many_entries_is_one_write_for_each_follower() -> No
 
         assert (ana.writes, bob.writes) == (before[0] + 1, before[1] + 1)
         assert ana.seqs == bob.seqs == seqs
-
-
-async def test_a_replay_brings_everything_after_the_given_seq_then_says_that_it_has() -> None:
-    async with setting() as it:
-        seqs = [it.say(f"m{n}") for n in range(600)]
-        socket = Socket("usr_bob")
-
-        await it.follow(socket, after=1)
-
-        assert socket.seqs == seqs
-        assert socket.frames[-1] == {"type": "caught_up", "room": ROOM, "head": 601}
-
-
-async def test_without_a_seq_only_what_comes_is_sent() -> None:
-    async with setting() as it:
-        it.say("before")
-        socket = Socket("usr_bob")
-
-        await it.follow(socket)
-        it.say("after")
-
-        assert socket.frames[0] == {"type": "caught_up", "room": ROOM, "head": 2}
-        assert socket.seqs == [3]
-
-
-async def test_a_client_that_has_everything_costs_no_page() -> None:
-    async with setting() as it:
-        first, second = Socket("usr_bob"), Socket("usr_bob")
-        await it.follow(first)
-        reads = it.world.reads
-
-        await it.follow(second, after=1)
-
-        assert it.world.reads == reads
-        assert second.frames == [{"type": "caught_up", "room": ROOM, "head": 1}]
-
-
-async def test_a_seq_from_the_future_is_answered_with_a_gap() -> None:
-    async with setting() as it:
-        socket = Socket("usr_bob")
-
-        await it.follow(socket, after=99)
-        it.say("next")
-
-        assert socket.frames[:2] == [
-            {"type": "gap", "room": ROOM, "earliest": 1, "head": 1},
-            {"type": "caught_up", "room": ROOM, "head": 1},
-        ]
-        assert socket.seqs == [2]
-
-
-async def test_a_client_that_is_ahead_of_this_gateway_misses_and_repeats_nothing() -> None:
-    async with setting() as it:
-        early = Socket("usr_bob")
-        await it.follow(early)
-        late_event = it.lose("seen at another gateway")
-        socket = Socket("usr_bob")
-
-        await it.follow(socket, after=late_event)
-        it.room.announce(late_event)
-        it.say("next")
-
-        assert socket.seqs == [late_event + 1]
-        assert early.seqs == [late_event, late_event + 1]
-
-
-async def test_what_is_said_during_a_replay_comes_once_and_in_order() -> None:
-    async with setting() as it:
-        for n in range(300):
-            it.say(f"m{n}")
-        socket = Socket("usr_bob")
-        feed = await it.join(socket)
-        socket.drained.clear()
-        running = asyncio.create_task(
-            it.replayer.run(feed, socket.follower, 0, socket.wait_drained)
-        )
-        await asyncio.sleep(0)
-
-        for n in range(300, 350):
-            it.say(f"m{n}")
-        socket.drained.set()
-        await running
-        it.say("live")
-
-        assert socket.seqs == list(range(1, 353))
-
-
-async def test_a_replay_waits_for_a_reader_that_is_slow_and_others_do_not() -> None:
-    async with setting() as it:
-        for n in range(600):
-            it.say(f"m{n}")
-        slow, fast = Socket("usr_bob"), Socket("usr_bob")
-        feed = await it.join(slow)
-        slow.drained.clear()
-        running = asyncio.create_task(it.replayer.run(feed, slow.follower, 0, slow.wait_drained))
-
-        await it.follow(fast, after=0)
-
-        assert fast.seqs == list(range(1, 602))
-        assert slow.seqs == []
-        slow.drained.set()
-        await running
-        assert slow.seqs == fast.seqs
-
-
-async def test_a_long_page_is_written_in_pieces() -> None:
-    async with setting() as it:
-        for n in range(40):
-            it.say(f"{n}" + "x" * 16_000)
-        socket = Socket("usr_bob")
-
-        await it.follow(socket, after=1)
-
-        assert socket.writes > 2
-        assert socket.seqs == list(range(2, 42))
 
 
 async def test_a_lost_event_is_filled_from_the_store_before_the_next_one() -> None:
@@ -348,44 +120,6 @@ async def test_more_events_than_are_held_back_are_read_from_the_store(
         assert socket.seqs == [2, *seqs]
 
 
-async def test_a_room_that_never_rests_does_not_keep_a_replay_from_going_live(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with setting() as it:
-        for n in range(10):
-            it.say(f"m{n}")
-        socket = Socket("usr_bob")
-        feed = await it.join(socket)
-        page = feed.history.page
-        pages = 0
-
-        async def page_while_people_talk(*args: Any) -> Any:
-            nonlocal pages
-            pages += 1
-            found = await page(*args)
-            it.say(f"during page {pages}")
-            return found
-
-        monkeypatch.setattr(feed.history, "page", page_while_people_talk)
-        async with asyncio.timeout(5):
-            await it.replayer.run(feed, socket.follower, 0, socket.wait_drained)
-
-        assert pages == 1
-        assert socket.seqs == list(range(1, 13))
-
-
-async def test_what_a_replay_finds_in_the_store_reaches_live_followers_too() -> None:
-    async with setting() as it:
-        live, replaying = Socket("usr_ana"), Socket("usr_bob")
-        await it.follow(live)
-        lost = it.lose("lost")
-
-        await it.follow(replaying, after=0)
-
-        assert live.seqs == [lost]
-        assert replaying.seqs == [1, lost]
-
-
 async def test_an_event_that_arrives_while_a_room_is_opened_is_no_hole() -> None:
     async with setting() as it:
         socket = Socket("usr_bob")
@@ -397,25 +131,6 @@ async def test_an_event_that_arrives_while_a_room_is_opened_is_no_hole() -> None
 
         assert socket.seqs == [1, 2]
         assert it.metrics.holes_filled._value.get() == 0
-
-
-async def test_what_no_longer_fits_the_tail_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_module, "TAIL_BYTES_MAX", 600)
-    async with setting() as it:
-        socket = Socket("usr_bob")
-        feed = await it.join(socket)
-        socket.drained.clear()
-        it.say("before")
-        running = asyncio.create_task(
-            it.replayer.run(feed, socket.follower, 0, socket.wait_drained)
-        )
-        await asyncio.sleep(0)
-        for n in range(50):
-            it.say(f"m{n}")
-        socket.drained.set()
-        await running
-
-        assert socket.seqs == list(range(1, 53))
 
 
 async def test_a_removed_member_gets_the_entry_that_says_so_and_nothing_after_it() -> None:
@@ -446,26 +161,6 @@ async def test_who_may_be_here_by_role_stays_when_taken_off_the_list() -> None:
 
         assert len(bob.seqs) == 2
         assert bob.evicted == 0
-
-
-async def test_a_member_removed_during_its_replay_stops_at_the_removal() -> None:
-    async with setting() as it:
-        for n in range(300):
-            it.say(f"m{n}")
-        bob = Socket("usr_bob")
-        feed = await it.join(bob)
-        bob.drained.clear()
-        running = asyncio.create_task(it.replayer.run(feed, bob.follower, 0, bob.wait_drained))
-        await asyncio.sleep(0)
-
-        removal = it.do(type="remove_member", user="usr_bob", actor="usr_ana")
-        it.say("after")
-        bob.drained.set()
-        await running
-
-        assert bob.seqs == list(range(1, removal + 1))
-        assert bob.evicted == 1
-        assert "caught_up" not in {frame["type"] for frame in bob.frames}
 
 
 async def test_a_removal_that_the_rooms_row_does_not_show_yet_is_known() -> None:
@@ -598,36 +293,6 @@ def _start(socket: Socket) -> int:
 def _is_complete(socket: Socket, room: MemoryRoom) -> bool:
     expected = room.head - _start(socket) + 1
     return len(socket.seqs) >= expected
-
-
-async def test_replays_share_a_limited_right_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay_module, "REPLAY_READS_AT_ONCE", 2)
-    async with setting() as it:
-        for n in range(20):
-            it.say(f"m{n}")
-        reading = 0
-        most = 0
-        sockets = [Socket("usr_bob") for _ in range(8)]
-        feed = await it.join(sockets[0])
-        page = feed.history.page
-
-        async def counted(*args: Any) -> Any:
-            nonlocal reading, most
-            reading += 1
-            most = max(most, reading)
-            try:
-                return await page(*args)
-            finally:
-                reading -= 1
-
-        monkeypatch.setattr(feed.history, "page", counted)
-        replayer = Replayer(it.metrics)
-        for socket in sockets[1:]:
-            await it.join(socket)
-        await asyncio.gather(*(replayer.run(feed, s.follower, 0, s.wait_drained) for s in sockets))
-
-        assert most == 2
-        assert all(socket.seqs == list(range(1, 22)) for socket in sockets)
 
 
 def test_an_entry_of_the_store_looks_like_one_of_an_event() -> None:

@@ -14,7 +14,7 @@ from gateway.session import Session, SessionState, refusal_of_text
 from gateway.settings import GatewaySettings
 from gateway.tokens import Principal
 
-ANA = Principal("acme", "usr_ana", Role.ANALYST, "ses_1", int(time.time()) + 600)
+ANA = Principal("acme", "usr_ana", Role.ANALYST, "ses_1", int(time.time()) + 36_000)
 
 
 def session(**settings: Any) -> Session:

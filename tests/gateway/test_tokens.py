@@ -19,7 +19,7 @@ KEY = Ed25519PrivateKey.generate()
 OTHER_KEY = Ed25519PrivateKey.generate()
 KEYS = TokenKeys("https://here", "k1", KEY, {"k1": KEY.public_key()})
 TOKENS = Tokens(KEYS)
-ANA = Principal("acme", "usr_ana", Role.ANALYST, "ses_1", int(time.time()) + 600)
+ANA = Principal("acme", "usr_ana", Role.ANALYST, "ses_1", int(time.time()) + 36_000)
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -96,9 +96,9 @@ ATTACKS = {
     "no issuer": signed(claims(iss=None)),
     "expired": signed(claims(exp=int(time.time()) - CLOCK_SKEW_S - 1)),
     "no expiry": signed(claims(exp=None)),
-    "not yet valid": signed(claims(nbf=int(time.time()) + 60)),
+    "not yet valid": signed(claims(nbf=int(time.time()) + 36_000)),
     "no beginning": signed(claims(nbf=None)),
-    "from the future": signed(claims(iat=int(time.time()) + 60)),
+    "from the future": signed(claims(iat=int(time.time()) + 36_000)),
     "no time of issue": signed(claims(iat=None)),
     "no subject": signed(claims(sub=None)),
     "a subject that is no id": signed(claims(sub="a.b")),

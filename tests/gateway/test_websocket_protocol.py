@@ -6,17 +6,23 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from uvicorn import Config
+from uvicorn.server import ServerState
 from websockets.client import ClientProtocol
 from websockets.frames import Close, Frame, Opcode
 from websockets.http11 import Response
+from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from actors.protocol.limits import FRAME_BYTES_MAX
 from gateway import websocket_protocol
-from gateway.websocket_protocol import socket_of
+from gateway.websocket_protocol import WardroomWebSocket, socket_of
 from tests.gateway.serving import ROOM, Served, served
 from tests.gateway.world import eventually
 
@@ -273,3 +279,102 @@ async def test_neither_tickets_nor_frames_are_written_to_any_log(
 def test_another_protocol_underneath_is_named_as_the_fault() -> None:
     with pytest.raises(RuntimeError, match="WardroomWebSocket"):
         socket_of({"type": "websocket", "extensions": {}})
+
+
+class Sent:
+    """A transport that only remembers what was written."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return False
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def resume_reading(self) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+    def abort(self) -> None:
+        return
+
+
+FRAME_SIZES = st.sampled_from([0, 1, 125, 126, 127, 300, 65_535, FRAME_BYTES_MAX])
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> tuple[list[Frame], list[bytes], list[bytes]]:
+    """Frames of a client in order, the texts and the pings that they carry."""
+    frames: list[Frame] = []
+    texts: list[bytes] = []
+    pings: list[bytes] = []
+    for number in range(draw(st.integers(0, 6))):
+        text = b"%d" % number + b"x" * draw(FRAME_SIZES)
+        text = text[:FRAME_BYTES_MAX]
+        texts.append(text)
+        if draw(st.booleans()):
+            frames.append(Frame(Opcode.TEXT, text))
+        else:
+            cut = draw(st.integers(0, len(text)))
+            frames.append(Frame(Opcode.TEXT, text[:cut], fin=False))
+            if draw(st.booleans()):
+                pings.append(b"in between")
+                frames.append(Frame(Opcode.PING, b"in between"))
+            frames.append(Frame(Opcode.CONT, text[cut:]))
+        if draw(st.booleans()):
+            pings.append(b"after")
+            frames.append(Frame(Opcode.PING, b"after"))
+    return frames, texts, pings
+
+
+@given(conversations(), st.lists(st.integers(1, 70_000), max_size=12))
+async def test_messages_arrive_whole_and_in_order_however_the_bytes_are_cut(
+    conversation: tuple[list[Frame], list[bytes], list[bytes]], cuts: list[int]
+) -> None:
+    frames, texts, pings = conversation
+    protocol, transport, taken = sunk_protocol()
+    data = b"".join(frame.serialize(mask=True) for frame in frames)
+
+    for size in cuts:
+        protocol.data_received(data[:size])
+        data = data[size:]
+    protocol.data_received(data)
+
+    assert taken == texts
+    pongs = b"".join(Frame(Opcode.PONG, ping).serialize(mask=False) for ping in pings)
+    assert bytes(transport.written) == pongs
+
+
+@given(st.binary(max_size=200), st.integers(1, 200))
+async def test_no_bytes_at_all_break_more_than_their_own_connection(data: bytes, cut: int) -> None:
+    protocol, _, _ = sunk_protocol()
+
+    protocol.data_received(data[:cut])
+    protocol.data_received(data[cut:])
+
+    still_open = protocol.conn.state is State.OPEN
+    assert still_open or protocol.close_sent or protocol.conn.close_rcvd is not None
+
+
+def sunk_protocol() -> tuple[WardroomWebSocket, Sent, list[bytes]]:
+    """A protocol after its handshake, its transport, and the texts that it hands over."""
+    config = Config(served, ws=WardroomWebSocket, log_config=None)
+    config.load()
+    protocol = WardroomWebSocket(config, ServerState(), {})
+    transport = Sent()
+    protocol.transport = cast(asyncio.Transport, transport)
+    protocol.handshake_initiated = protocol.handshake_complete = True
+    # Feeds the library past its handshake, as accepting a request does.
+    protocol.conn.state = State.OPEN
+    protocol.conn.parser = protocol.conn.parse()
+    next(protocol.conn.parser)
+    taken: list[bytes] = []
+    protocol.sink = taken.append
+    return protocol, transport, taken

@@ -5,7 +5,7 @@ from pymongo.errors import PyMongoError
 
 from deploy.local.stack import LocalStack
 from store.driver import Database, Document, DriverName, MongoConnection
-from store.mongo import PLATFORM_DATABASE, EVENTS, tenant_database
+from store.mongo import EVENTS, PLATFORM_DATABASE, tenant_database
 
 
 async def test_a_connection_answers_and_knows_its_databases(

@@ -79,33 +79,27 @@ async def test_pages_follow_each_other_upwards_without_gap_or_overlap(
     assert pages == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11, 12]]
 
 
-@pytest.mark.parametrize(
-    ("after", "before", "limit", "expected"),
-    [
-        (0, None, 3, [1, 2, 3]),
-        (9, None, 100, [10]),
-        (10, None, 100, []),
-        (99, None, 100, []),
-        (0, 11, 3, [8, 9, 10]),
-        (0, 3, 100, [1, 2]),
-        (0, 1, 100, []),
-        (4, 7, 100, [5, 6]),
-        (4, 9, 2, [5, 6]),
-        (7, 4, 100, []),
-    ],
-)
-async def test_a_page_lies_between_after_and_before(
-    room: Room,
-    reader: TenantReader,
-    after: int,
-    before: int | None,
-    limit: int,
-    expected: list[int],
-) -> None:
+PAGES: dict[tuple[int, int | None, int], list[int]] = {
+    (0, None, 3): [1, 2, 3],
+    (9, None, 100): [10],
+    (10, None, 100): [],
+    (99, None, 100): [],
+    (0, 11, 3): [8, 9, 10],
+    (0, 3, 100): [1, 2],
+    (0, 1, 100): [],
+    (4, 7, 100): [5, 6],
+    (4, 9, 2): [5, 6],
+    (7, 4, 100): [],
+}
+"""After, before, limit: what a page of ten entries is."""
+
+
+async def test_a_page_lies_between_after_and_before(room: Room, reader: TenantReader) -> None:
     await room.commit(*(f"entry {seq}" for seq in range(1, 11)))
-    page = await reader.entries("war-room", after=after, before=before, limit=limit)
-    assert seqs(page) == expected
-    assert said(page) == [f"entry {seq}".encode() for seq in expected]
+    for (after, before, limit), expected in PAGES.items():
+        page = await reader.entries("war-room", after=after, before=before, limit=limit)
+        assert seqs(page) == expected, (after, before, limit)
+        assert said(page) == [f"entry {seq}".encode() for seq in expected]
 
 
 async def test_a_page_of_one_kind_holds_that_kind_only(room: Room, reader: TenantReader) -> None:

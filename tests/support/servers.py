@@ -25,19 +25,20 @@ async def stack_for(directory: Path, environment: Mapping[str, str]) -> AsyncIte
     Args:
         directory: a fresh one, for data, secrets and logs.
         environment: WARDROOM_TEST_NATS_URL and WARDROOM_TEST_MONGO_URL (with an administrator's
-            name and password) name servers that run; WARDROOM_TEST_SECRETS_DIR the secrets that the
-            given NATS was configured from; WARDROOM_TEST_SERVERS=containers starts both in
-            containers. Whatever is not named is the embedded server.
+            name and password) name servers that run; WARDROOM_TEST_SECRETS_DIR the secrets that
+            belong to them; WARDROOM_TEST_SERVERS=containers starts both in containers. Whatever is
+            not named is the embedded server.
 
     Raises:
         BadSetting: a contradiction among these.
     """
     secrets_dir = environment.get(SECRETS_DIR)
     given = GivenServers(environment.get(NATS_URL), environment.get(MONGO_URL))
-    if given.nats_url is not None and secrets_dir is None:
+    if given != GivenServers() and secrets_dir is None:
         raise BadSetting(
-            f"{NATS_URL} is set: that server trusts one operator, so set {SECRETS_DIR} to the"
-            " directory of secrets that it was configured from"
+            f"set {SECRETS_DIR} too: a given NATS trusts the operator whose secrets it was configured"
+            " from, and a given MongoDB holds keys that only one root key opens, so both need a"
+            " directory of secrets that stays"
         )
     secrets = Path(secrets_dir) if secrets_dir else directory / "secrets"
     wanted = environment.get(SERVERS, "embedded")

@@ -6,17 +6,26 @@ import pytest
 
 from tests.support import containers
 from tests.support.containers import NoEngine
-from tests.support.servers import MONGO_URL, NATS_URL, SERVERS, BadSetting, stack_for
+from tests.support.servers import MONGO_URL, NATS_URL, SECRETS_DIR, SERVERS, BadSetting, stack_for
 
 
 @pytest.mark.parametrize(
     ("environment", "complaint"),
     [
         ({NATS_URL: "nats://127.0.0.1:4222"}, "WARDROOM_TEST_SECRETS_DIR"),
+        ({MONGO_URL: "mongodb://127.0.0.1:27017"}, "WARDROOM_TEST_SECRETS_DIR"),
         ({SERVERS: "elsewhere"}, "embedded or containers"),
-        ({SERVERS: "containers", MONGO_URL: "mongodb://127.0.0.1:27017"}, "unset"),
+        (
+            {SERVERS: "containers", MONGO_URL: "mongodb://127.0.0.1", SECRETS_DIR: "secrets"},
+            "unset",
+        ),
     ],
-    ids=["NATS without its secrets", "an unknown way", "containers and a URL"],
+    ids=[
+        "NATS without its secrets",
+        "MongoDB without its secrets",
+        "an unknown way",
+        "containers and a URL",
+    ],
 )
 async def test_a_contradiction_is_named(
     environment: dict[str, str], complaint: str, tmp_path: Path
