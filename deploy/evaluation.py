@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from deploy.context import READY_FILE, Ready, TenantAccess
+from deploy.context import READY_FILE, Ready, TenantAccess, default_data_dir
 from deploy.local.datadir import DataDir
 from deploy.local.process import free_port, port_is_free
 from deploy.local.stack import GivenServers, LocalStack
@@ -133,6 +134,9 @@ class Evaluation:
                 say(f"  {tenant.id:<8} {user.role:<13} {user.username:<16} {shown}")
         say("  These passwords were made now and are shown once." if new else "")
         say("")
+        if self.options.data_dir.path != default_data_dir().absolute():
+            say("  First, in every terminal, since the data is not in the usual place:")
+            say(f"    export WARDROOM_DATA_DIR={shlex.quote(str(self.options.data_dir.path))}")
         say("  Talk from two terminals:")
         say("    ./wardroom room list")
         say("    ./wardroom room create 'Phishing wave'")

@@ -15,7 +15,7 @@ from actors.protocol.roles import Role, RoomRole
 MESSAGE = "message"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MessagePosted:
     """Somebody said something; `thread` is the seq of the entry it answers."""
 

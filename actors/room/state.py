@@ -1,6 +1,7 @@
 """What a room knows of itself: all that deciding needs, and nothing that reading can answer."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import orjson
 
@@ -9,8 +10,7 @@ from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.roles import Role, RoomRole
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """Where and when a command is decided: the room's last seq and the time in Unix milliseconds."""
 
     head: int

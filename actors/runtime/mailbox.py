@@ -4,7 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from actors.protocol.codec import content_of, fingerprint, target_of
+from actors.protocol.codec import content_of, target_of
 from actors.protocol.commands import Command, CreateRoom
 from actors.protocol.envelope import Receipt, entry_id
 from actors.protocol.errors import ErrorCode, Rejection
@@ -81,10 +81,12 @@ class Mailbox:
         self.recent: OrderedDict[tuple[str, str], Known] = OrderedDict()
 
     def decide(
-        self, command: Command, source: Source, now_ms: int
+        self, command: Command, mark: str, source: Source, now_ms: int
     ) -> Proposal | Receipt | Rejection:
-        """What a command makes of this actor: a record, the receipt it got before, or nothing."""
-        mark = fingerprint(command)
+        """What a command makes of this actor: a record, the receipt it got before, or nothing.
+
+        `mark` is the command's fingerprint.
+        """
         known = self.recall(command, mark)
         if known is not None:
             return known
@@ -116,6 +118,8 @@ class Mailbox:
 
     def after(self, record: Record, event: EventType) -> Any:
         """The state as it will be once `event` is committed as `record`."""
+        if record.kind not in self.behaviour.state_kinds:
+            return self.state
         return self.behaviour.evolve(self.state, event, record.actor, record.at)
 
     def advance(self, record: Record, state: Any, mark: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from actors.protocol.codec import body_of
+from actors.protocol.codec import body_of, fingerprint
 from actors.protocol.commands import Command
 from actors.protocol.envelope import Entry, Receipt, Reply
 from actors.protocol.errors import ErrorCode, Rejection
@@ -36,15 +36,24 @@ class Item:
     epoch: int
     reply_to: str
     raw: Any
-    parsed: Command | str
+    read: "ReadCommand | str"
 
 
-def parsed(room: str, raw: Any) -> Command | str:
+@dataclass(slots=True)
+class ReadCommand:
+    """A command and its fingerprint."""
+
+    command: Command
+    mark: str
+
+
+def read_command(room: str, raw: Any) -> ReadCommand | str:
     """The command in its JSON form, or why it is none."""
     try:
-        return behaviour_of(room).parse(raw)
+        command = behaviour_of(room).parse(raw)
     except ValidationError as error:
         return _reason(error)
+    return ReadCommand(command, fingerprint(command))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +124,12 @@ class Plan:
     def add(self, item: Item, mailbox: Mailbox, now_ms: int) -> None:
         """Decide one command and plan what follows from it."""
         self.mailboxes[mailbox.room] = mailbox
-        command = item.parsed
-        if isinstance(command, str):
-            self._add_unreadable(item, command)
+        if isinstance(item.read, str):
+            self._add_unreadable(item, item.read)
             return
+        command = item.read.command
         try:
-            outcome = mailbox.decide(command, item.source, now_ms)
+            outcome = mailbox.decide(command, item.read.mark, item.source, now_ms)
             if isinstance(outcome, Proposal):
                 self._add_record(item, command, mailbox, outcome, now_ms)
             elif isinstance(outcome, Rejection):

@@ -17,7 +17,7 @@ from actors.runtime.announce import Announcer
 from actors.runtime.deadletter import bury_command, bury_message
 from actors.runtime.lane import Inbound, Lane
 from actors.runtime.mailboxes import Mailboxes, RoomUnreadable
-from actors.runtime.plan import Item, Plan, parsed
+from actors.runtime.plan import Item, Plan, read_command
 from actors.runtime.projector import project
 from actors.runtime.recovery import Recovery
 from actors.runtime.services import Services
@@ -283,7 +283,7 @@ def _items(message: Inbound) -> list[Item]:
             epoch=lane.epoch,
             reply_to=message.reply_to,
             raw=raw,
-            parsed=parsed(room, raw),
+            read=read_command(room, raw),
         )
         for position, (room, raw) in enumerate(zip(message.rooms, message.commands, strict=True))
         if position >= first

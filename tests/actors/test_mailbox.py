@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from actors.protocol.codec import fingerprint
 from actors.protocol.commands import Command, CreateRoom, Post, RecordFinding
 from actors.protocol.envelope import Receipt
 from actors.protocol.errors import ErrorCode, Rejection
@@ -29,6 +30,13 @@ FINDING = Finding(
 )
 
 
+def decided(
+    mailbox: Mailbox, command: Command, source: Source, now_ms: int
+) -> Proposal | Receipt | Rejection:
+    """What the mailbox makes of a command, whose fingerprint is taken when it is read."""
+    return mailbox.decide(command, fingerprint(command), source, now_ms)
+
+
 @pytest.fixture
 def mailbox() -> Mailbox:
     """An open room that has no entry in its chain yet."""
@@ -42,7 +50,7 @@ def commit(mailbox: Mailbox) -> Callable[[Command], Record]:
     """Does what a commit does to the actor."""
 
     def committed(command: Command) -> Record:
-        proposal = mailbox.decide(command, Source(0, 1, 0), AT_MS)
+        proposal = decided(mailbox, command, Source(0, 1, 0), AT_MS)
         assert isinstance(proposal, Proposal), proposal
         scope = ("acme", mailbox.room, 1)
         record = link(scope, mailbox.head, proposal.draft, AT_MS, bytes(SALT_BYTES))
@@ -62,7 +70,7 @@ def test_the_same_command_again_gets_its_first_receipt(
 ) -> None:
     record = commit(post(1))
     commit(post(2))
-    again = mailbox.decide(post(1), Source(0, 9, 9), AT_MS + 5)
+    again = decided(mailbox, post(1), Source(0, 9, 9), AT_MS + 5)
     assert isinstance(again, Receipt)
     assert (again.seq, again.hash, again.duplicate) == (1, record.hash.hex(), True)
 
@@ -71,7 +79,7 @@ def test_the_same_client_id_with_another_body_is_a_conflict(
     mailbox: Mailbox, commit: Callable[[Command], Record]
 ) -> None:
     commit(post(1))
-    refused = mailbox.decide(post(1, "something else"), Source(0, 9, 9), AT_MS)
+    refused = decided(mailbox, post(1, "something else"), Source(0, 9, 9), AT_MS)
     assert isinstance(refused, Rejection)
     assert refused.code is ErrorCode.CONFLICT
     assert "entry 1" in refused.detail
@@ -81,7 +89,7 @@ def test_the_client_ids_of_two_people_have_nothing_to_do_with_each_other(
     mailbox: Mailbox, commit: Callable[[Command], Record]
 ) -> None:
     commit(post(1))
-    assert isinstance(mailbox.decide(post(1, "mine", MEMBER), Source(0, 9, 9), AT_MS), Proposal)
+    assert isinstance(decided(mailbox, post(1, "mine", MEMBER), Source(0, 9, 9), AT_MS), Proposal)
 
 
 def test_a_command_whose_content_was_erased_still_gets_its_receipt(
@@ -89,7 +97,7 @@ def test_a_command_whose_content_was_erased_still_gets_its_receipt(
 ) -> None:
     record = commit(post(1))
     mailbox.remember(record, None)
-    assert isinstance(mailbox.decide(post(1, "anything"), Source(0, 9, 9), AT_MS), Receipt)
+    assert isinstance(decided(mailbox, post(1, "anything"), Source(0, 9, 9), AT_MS), Receipt)
 
 
 def test_between_commits_the_last_receipts_are_kept_and_during_one_all_of_them(
@@ -108,9 +116,9 @@ def test_a_refusal_to_an_external_system_is_a_record_once_there_is_a_chain(
     mailbox: Mailbox, commit: Callable[[Command], Record]
 ) -> None:
     create = EXTERNAL.asks(CreateRoom, name="There already")
-    assert isinstance(mailbox.decide(create, Source(0, 1, 0), AT_MS), Rejection)
+    assert isinstance(decided(mailbox, create, Source(0, 1, 0), AT_MS), Rejection)
     commit(post(1))
-    refused = mailbox.decide(create, Source(0, 1, 0), AT_MS)
+    refused = decided(mailbox, create, Source(0, 1, 0), AT_MS)
     assert isinstance(refused, Proposal)
     assert isinstance(refused.event, CommandRefused)
     assert refused.event.code == "room_exists"
@@ -122,7 +130,7 @@ def test_a_system_that_reports_an_incident_again_in_other_words_gets_the_first_r
 ) -> None:
     mailbox.state = ROOM.initial
     record = commit(EXTERNAL.asks(CreateRoom, name="Port scan", kind="incident"))
-    again = mailbox.decide(
+    again = decided(mailbox, 
         EXTERNAL.asks(CreateRoom, name="Port scan of 9 hosts", kind="incident"),
         Source(0, 2, 0),
         AT_MS,
@@ -136,7 +144,7 @@ def test_a_person_who_repeats_a_creation_in_other_words_gets_a_conflict(
 ) -> None:
     mailbox.state = ROOM.initial
     commit(OWNER.asks(CreateRoom, name="Mine"))
-    refused = mailbox.decide(OWNER.asks(CreateRoom, name="Ours"), Source(0, 2, 0), AT_MS)
+    refused = decided(mailbox, OWNER.asks(CreateRoom, name="Ours"), Source(0, 2, 0), AT_MS)
     assert isinstance(refused, Rejection)
     assert refused.code is ErrorCode.CONFLICT
 
@@ -145,15 +153,15 @@ def test_a_person_who_repeats_a_creation_in_other_words_gets_a_conflict(
 def test_a_content_has_its_limit_in_bytes(mailbox: Mailbox, room_for: int, ok: bool) -> None:
     raw = {"text": "x" * (CONTENT_BYTES_MAX + room_for)}
     command = EXTERNAL.asks(RecordFinding, finding=FINDING.model_copy(update={"raw": raw}))
-    decided = mailbox.decide(command, Source(0, 1, 0), AT_MS)
-    assert isinstance(decided, Proposal) is ok
-    if isinstance(decided, Rejection):
-        assert decided.code is ErrorCode.TOO_LARGE
+    outcome = decided(mailbox, command, Source(0, 1, 0), AT_MS)
+    assert isinstance(outcome, Proposal) is ok
+    if isinstance(outcome, Rejection):
+        assert outcome.code is ErrorCode.TOO_LARGE
 
 
 def test_deciding_changes_nothing(mailbox: Mailbox) -> None:
     before = (mailbox.head, mailbox.state, dict(mailbox.recent))
-    proposal = mailbox.decide(post(1), Source(0, 1, 0), AT_MS)
+    proposal = decided(mailbox, post(1), Source(0, 1, 0), AT_MS)
     assert isinstance(proposal, Proposal)
     assert (mailbox.head, mailbox.state, dict(mailbox.recent)) == before
 

@@ -27,7 +27,7 @@ GARBAGE: Final[dict[str, tuple[str, bytes]]] = {
     "an empty offense": (SUBJECT, b"{}"),
     "an offense with a text for its id": (SUBJECT, orjson.dumps(offense(1, id="1"))),
     "a severity that can't be": (SUBJECT, orjson.dumps(offense(1, severity=11))),
-    "a time that can't be": (SUBJECT, orjson.dumps(offense(1, last_updated_time=-1))),
+    "a time that is a text": (SUBJECT, orjson.dumps(offense(1, start_time="today"))),
     "far too much": (SUBJECT, orjson.dumps(offense(1, note="x" * CONTENT_BYTES_MAX))),
     "a kind nobody knows": ("ingest.qradar.gossip", orjson.dumps(offense(1))),
     "no kind": ("ingest.qradar", orjson.dumps(offense(1))),

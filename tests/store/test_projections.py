@@ -62,13 +62,17 @@ async def test_an_older_room_never_replaces_a_newer_one(
     assert await projections.snapshot("war-room") == Snapshot(4, b"newer")
 
 
-async def test_the_newest_of_many_writers_stays(
+async def test_the_newer_of_two_stays_when_both_come_first(
     projections: Projections, reader: TenantReader
 ) -> None:
-    rows = [replace(ROOM, applied=applied, name=f"as of {applied}") for applied in range(1, 17)]
-    await asyncio.gather(*(projections.save_room(row, row.name.encode()) for row in reversed(rows)))
-    assert await reader.room("war-room") == rows[-1]
-    assert await projections.snapshot("war-room") == Snapshot(16, b"as of 16")
+    rooms = [f"room-{number}" for number in range(40)]
+    older = [replace(ROOM, room=room, applied=1) for room in rooms]
+    newer = [replace(ROOM, room=room, applied=2, name="newer") for room in rooms]
+    rows = [row for pair in zip(older, newer, strict=True) for row in pair]
+    await asyncio.gather(*(projections.save_room(row, row.name.encode()) for row in rows))
+    assert [await reader.room(room) for room in rooms] == newer
+    for room in rooms:
+        assert await projections.snapshot(room) == Snapshot(2, b"newer")
 
 
 async def test_a_state_alone_is_no_room(projections: Projections, reader: TenantReader) -> None:
