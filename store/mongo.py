@@ -36,6 +36,14 @@ def tenant_database(tenant: str) -> str:
     return TENANT_DATABASE_PREFIX + tenant
 
 
+COMMON_KIND: Final = "message"
+"""The kind that most records have."""
+OTHER_KINDS: Final[dict[str, Any]] = {
+    "$or": [{"kind": {"$lt": COMMON_KIND}}, {"kind": {"$gt": COMMON_KIND}}]
+}
+"""What keeps the index of the other kinds small, and free for messages. MongoDB takes the index for a
+single other kind by itself; a query for several must hold this condition too."""
+
 TENANT_INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
     RECORDS: (
         IndexModel(
@@ -47,6 +55,11 @@ TENANT_INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
             [("lane", ASCENDING), ("src", DESCENDING), ("index", DESCENDING)],
             name="source_once",
             unique=True,
+        ),
+        IndexModel(
+            [("kind", ASCENDING), ("_id", ASCENDING)],
+            name="other_kinds",
+            partialFilterExpression=OTHER_KINDS,
         ),
     ),
     CONTENTS: (),

@@ -29,6 +29,8 @@ LOGIN_CANDIDATES_MAX: Final = 4
 """Tenants in which one login name is tried; each costs a password check."""
 TENANTS_FRESH_S: Final = 2.0
 """How long the list of tenants is believed."""
+WITHOUT_STATE: Final = {"state": 0}
+"""What an actor keeps in its room's row is for nobody else, and may be large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class TenantReader:
 
     async def room(self, room: str) -> RoomRow | None:
         """A room's row."""
-        document = await self._database[ROOMS].find_one({"_id": room})
+        document = await self._database[ROOMS].find_one({"_id": room}, WITHOUT_STATE)
         return await self._room_row(document) if document and "kind" in document else None
 
     async def rooms_for(self, user: str, role: str, *, after: str, limit: int) -> list[RoomRow]:
@@ -84,7 +86,8 @@ class TenantReader:
                     "_id": {"$gt": after},
                     "kind": {"$exists": True},
                     "$or": [{"members": user}, {"open_to": role}],
-                }
+                },
+                WITHOUT_STATE,
             )
             .sort([("_id", 1)])
             .limit(limit)

@@ -94,11 +94,17 @@ class Lanes:
 
     async def _adjust_alone(self) -> None:
         wanted = self._wanted()
-        for key, (epoch, task) in list(self._keepers.items()):
-            if key not in wanted or wanted[key][0] != epoch:
-                task.cancel()
-                await asyncio.wait({task})
-                del self._keepers[key]
+        leaving = {
+            key: task
+            for key, (epoch, task) in self._keepers.items()
+            if key not in wanted or wanted[key][0] != epoch
+        }
+        for task in leaving.values():
+            task.cancel()
+        if leaving:
+            await asyncio.wait(leaving.values())
+        for key in leaving:
+            del self._keepers[key]
         for key, (epoch, tenant) in wanted.items():
             if key not in self._keepers:
                 task = asyncio.create_task(
@@ -171,15 +177,15 @@ class Lanes:
         )
 
     async def _watch(self, lane: Lane, broken: asyncio.Event, reopen: asyncio.Event) -> None:
-        while not broken.is_set() and not reopen.is_set():
-            waits = [asyncio.create_task(event.wait()) for event in (broken, reopen)]
-            try:
+        waits = [asyncio.create_task(event.wait()) for event in (broken, reopen)]
+        try:
+            while not broken.is_set() and not reopen.is_set():
                 await asyncio.wait(waits, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for wait in waits:
-                    wait.cancel()
-            if lane.reader is not None:
-                lane.reader.check_silence()
+                if lane.reader is not None:
+                    lane.reader.check_silence()
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def _put_down(self, worker: TenantWorker, lane: Lane) -> None:
         if lane.reader is not None:

@@ -56,10 +56,12 @@ class Mailbox:
     __slots__ = (
         "applied",
         "behaviour",
+        "changed",
         "epoch",
         "head",
         "key",
         "lane",
+        "noted",
         "recent",
         "room",
         "state",
@@ -74,6 +76,10 @@ class Mailbox:
         self.state: Any = behaviour.initial
         self.applied = 0
         """The seq of the last saved snapshot."""
+        self.changed = 0
+        """The seq of the last record that changed the state, as far as it is known here."""
+        self.noted = 0
+        """The seq of the head that was last noted beside the chain."""
         self.epoch = head.epoch
         self.lane = -1
         """The lane its commands come from; -1 until the first."""
@@ -126,6 +132,8 @@ class Mailbox:
         """Go on as if the record were committed; a commit that fails forgets the mailbox."""
         self.head = head_of(record)
         self.state = state
+        if record.kind in self.behaviour.state_kinds:
+            self.changed = record.seq
         self.remember(record, mark)
 
     def remember(self, record: Record, mark: str | None) -> None:

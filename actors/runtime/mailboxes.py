@@ -125,6 +125,7 @@ class Mailboxes:
                 mailbox.state = mailbox.behaviour.evolve(
                     mailbox.state, event, record.actor, record.at
                 )
+                mailbox.changed = record.seq
                 folded.append((record.seq, event))
         return folded
 
@@ -153,10 +154,11 @@ class Mailboxes:
         """Drop the mailboxes of a lane: the next owner's writes make them stale."""
         self.forget([mailbox.room for mailbox in self.of_lane(lane)])
 
-    def silent(self) -> list[Mailbox]:
-        """Those that nobody has needed for long, and the longest silent of those that are too many."""
+    def silent(self, rooms_max: int | None = None) -> list[Mailbox]:
+        """Those that nobody has needed for long, and the longest silent of those that are too many:
+        more than `rooms_max` (None: all that a process may keep)."""
         silent_since = time.monotonic() - self._services.room_idle_s
-        surplus = len(self._known) - ROOMS_IN_MEMORY_MAX
+        surplus = len(self._known) - (ROOMS_IN_MEMORY_MAX if rooms_max is None else rooms_max)
         return [
             mailbox
             for position, mailbox in enumerate(self._known.values())
@@ -168,10 +170,11 @@ class Mailboxes:
         return [mailbox for mailbox in self._known.values() if mailbox.lane in (lane, -1)]
 
     async def put_down(self, mailbox: Mailbox) -> None:
-        """Save and drop an actor that no commit under way is working with."""
+        """Drop an actor that no commit under way is working with; save what reading it again would
+        have to fold, so that many that only talked are dropped at no cost."""
         if self._known.get(mailbox.room) is not mailbox:
             # Forgotten since: its last commit failed, and its state is not what the chain says.
             return
-        if mailbox.head.seq > mailbox.applied:
+        if mailbox.changed > mailbox.applied:
             await save_snapshot(self._projections, mailbox)
         self.forget([mailbox.room])

@@ -51,9 +51,12 @@ def read_command(room: str, raw: Any) -> ReadCommand | str:
     """The command in its JSON form, or why it is none."""
     try:
         command = behaviour_of(room).parse(raw)
+        return ReadCommand(command, fingerprint(command))
     except ValidationError as error:
         return _reason(error)
-    return ReadCommand(command, fingerprint(command))
+    except Exception as error:  # one command's fault must not cost its neighbours their message
+        log.exception("command.unreadable", room=room)
+        return f"internal error: {type(error).__name__}"
 
 
 @dataclass(frozen=True, slots=True)

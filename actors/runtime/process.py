@@ -8,7 +8,7 @@ import structlog
 from nats.aio.msg import Msg
 from pymongo.errors import PyMongoError
 
-from actors.protocol.limits import HEAD_BEACON_S, SHARDS
+from actors.protocol.limits import HEAD_BEACON_S, ROOMS_IN_MEMORY_MAX, SHARDS
 from actors.protocol.subjects import TENANTS_CHANGED
 from actors.runtime.jetstream import NatsError
 from actors.runtime.lanes import Lanes
@@ -139,8 +139,12 @@ class ActorProcess:
             await worker.announce_heads(ACTIVE_FOR_S)
 
     async def _passivate(self) -> None:
-        for worker in list(self._workers.values()):
-            await worker.passivate()
+        workers = list(self._workers.values())
+        known = sum(len(worker.mailboxes) for worker in workers)
+        for worker in workers:
+            # The limit is the process's: of too many rooms every tenant keeps the same share.
+            share = len(worker.mailboxes) / known if known > ROOMS_IN_MEMORY_MAX else 1
+            await worker.passivate(int(share * ROOMS_IN_MEMORY_MAX))
 
     async def _measure(self) -> None:
         workers = self._workers.values()

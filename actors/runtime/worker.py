@@ -16,6 +16,7 @@ from actors.protocol.limits import COMMIT_RECORDS_MAX
 from actors.runtime.announce import Announcer
 from actors.runtime.deadletter import bury_command, bury_message
 from actors.runtime.lane import Inbound, Lane
+from actors.runtime.mailbox import Mailbox
 from actors.runtime.mailboxes import Mailboxes, RoomUnreadable
 from actors.runtime.plan import Item, Plan, read_command
 from actors.runtime.projector import project
@@ -31,6 +32,8 @@ RETRY_WAIT_MIN_S: Final = 0.02
 RETRY_WAIT_MAX_S: Final = 1.0
 PUT_DOWN_S: Final = 3.0
 """How long a lane that is no longer ours may wait for the commit that holds some of it."""
+PUT_DOWN_AT_ONCE: Final = 256
+"""Rooms that leave the memory between two commits."""
 LANE_SAVE_S: Final = 1.0
 """How often it is noted how far the lanes are seen through."""
 
@@ -52,7 +55,6 @@ class TenantWorker:
         self._idle.set()
         self._lanes_saved_at = 0.0
         self._lanes: set[Lane] = set()
-        self._noted: dict[str, Head] = {}
         self._graves: deque[tuple[str, str, bytes]] = deque()
 
     def enqueue(self, message: Inbound) -> None:
@@ -103,19 +105,26 @@ class TenantWorker:
         try:
             async with asyncio.timeout(PUT_DOWN_S), self._committing:
                 await self._save_lanes()
-                for mailbox in self.mailboxes.of_lane(lane.number):
-                    await self.mailboxes.put_down(mailbox)
+                await self._put_down(self.mailboxes.of_lane(lane.number))
         except (TimeoutError, PyMongoError) as error:
             log.warning("lane.not_put_down", tenant=self.tenant, error=repr(error))
             self.mailboxes.forget_lane(lane.number)
         self._lanes.discard(lane)
 
-    async def passivate(self) -> None:
+    async def passivate(self, rooms_max: int | None = None) -> None:
         """Put down the actors that nobody has needed for long, or that are too many."""
-        for mailbox in self.mailboxes.silent():
+        more = True
+        while more:
             # Between commits: the state in memory runs ahead of the chain while one is under way.
             async with self._committing:
-                await self.mailboxes.put_down(mailbox)
+                silent = self.mailboxes.silent(rooms_max)[:PUT_DOWN_AT_ONCE]
+                await self._put_down(silent)
+            more = len(silent) == PUT_DOWN_AT_ONCE
+
+    async def _put_down(self, mailboxes: list[Mailbox]) -> None:
+        await self._note_heads([(mailbox, mailbox.head) for mailbox in mailboxes])
+        for mailbox in mailboxes:
+            await self.mailboxes.put_down(mailbox)
 
     def _take(self) -> tuple[list[Inbound], list[Item]]:
         taken: list[Inbound] = []
@@ -242,12 +251,16 @@ class TenantWorker:
         if not self._idle.is_set():
             return
         active = self.mailboxes.active_since(time.monotonic() - active_for_s)
-        heads = {mailbox.room: mailbox.head for mailbox in active if mailbox.head.seq}
-        for room, head in heads.items():
-            await self._announcer.announce_head(room, head.seq)
-        moved = {room: head for room, head in heads.items() if self._noted.get(room) != head}
-        await self.mailboxes.projections.save_heads(moved)
-        self._noted = heads
+        heads = [(mailbox, mailbox.head) for mailbox in active if mailbox.head.seq]
+        for mailbox, head in heads:
+            await self._announcer.announce_head(mailbox.room, head.seq)
+        await self._note_heads(heads)
+
+    async def _note_heads(self, heads: list[tuple[Mailbox, Head]]) -> None:
+        moved = [(mailbox, head) for mailbox, head in heads if head.seq > mailbox.noted]
+        await self.mailboxes.projections.save_heads({box.room: head for box, head in moved})
+        for mailbox, head in moved:
+            mailbox.noted = max(mailbox.noted, head.seq)
 
 
 @dataclass(frozen=True, slots=True)

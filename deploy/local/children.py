@@ -11,6 +11,7 @@ import connectors.http
 from connectors.http import http_client
 from deploy.local.process import Launch, ServerProcess, free_port, polled
 
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
 READY_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 8.0
 
@@ -65,7 +66,7 @@ async def start_child(
             **environment,
             "WARDROOM_PROCESS_NAME": name,
             "WARDROOM_HEALTH_PORT": str(port),
-            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+            "PYTHONPATH": str(CHECKOUT),
         },
     )
     return Child(name, kind, await ServerProcess.start(launch), f"http://127.0.0.1:{port}")

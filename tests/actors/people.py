@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from actors.protocol.commands import Command
+from actors.protocol.findings import Finding, Severity
 from actors.protocol.roles import Role, RoomRole
 from actors.room.state import Moment, RoomState
 
@@ -34,6 +35,15 @@ VIEWER: Final = Person("vera", Role.VIEWER)
 EXTERNAL: Final = Person("ingest", Role.EXTERNAL)
 SYSTEM: Final = Person("timer", Role.SYSTEM)
 
+FINDING: Final = Finding(
+    source="qradar",
+    source_id="1",
+    title="t",
+    severity=Severity.HIGH,
+    status="OPEN",
+    time_ms=1,
+    raw={},
+)
 MEMBERS: Final = {
     OWNER.name: RoomRole.OWNER,
     MEMBER.name: RoomRole.MEMBER,

@@ -10,6 +10,7 @@ from actors.protocol.commands import (
     CreateRoom,
     Post,
     PutMember,
+    RecordFinding,
     RemoveMember,
     RenameRoom,
 )
@@ -23,7 +24,7 @@ from deploy.local.stack import LocalStack
 from store.driver import MongoConnection
 from store.mongo import CONTENTS, tenant_database
 from tests.actors.by_hand import Stream, owner
-from tests.actors.people import MEMBER, OWNER, STRANGER, Person
+from tests.actors.people import EXTERNAL, FINDING, MEMBER, OWNER, STRANGER, Person
 
 TWICE_WHAT_IS_REMEMBERED = 2 * RECENT_COMMANDS_PER_ROOM + 88
 
@@ -90,8 +91,15 @@ async def test_who_was_removed_by_an_earlier_command_of_the_same_message_is_refu
         None,
         json.loads('{"a":' * 300 + "1" + "}" * 300),
         json.loads("[" * 900 + "]" * 900),
+        {
+            **EXTERNAL.asks(RecordFinding, finding=FINDING).model_dump(mode="json"),
+            "finding": {
+                **FINDING.model_dump(mode="json"),
+                "raw": {"a": json.loads("[" * 300 + "]" * 300)},
+            },
+        },
     ],
-    ids=["unknown", "incomplete", "number", "null", "deep", "deeper"],
+    ids=["unknown", "incomplete", "number", "null", "deep", "deeper", "readable-and-deep"],
 )
 async def test_one_bad_command_is_a_dead_letter_and_its_neighbours_are_not(
     stack: LocalStack, tenant: str, bad: Any

@@ -9,25 +9,14 @@ from actors.protocol.commands import Command, CreateRoom, Post, RecordFinding
 from actors.protocol.envelope import Receipt
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import CommandRefused, RoomCreated
-from actors.protocol.findings import Finding, Severity
 from actors.protocol.limits import CONTENT_BYTES_MAX, RECENT_COMMANDS_PER_ROOM
 from actors.protocol.roles import Role
 from actors.runtime.behaviour import ROOM
 from actors.runtime.mailbox import Mailbox, Proposal
 from store.chain import Head, Source, link
 from store.record import SALT_BYTES, Record
-from tests.actors.people import AT_MS, EXTERNAL, MEMBER, OWNER, Person, room
+from tests.actors.people import AT_MS, EXTERNAL, FINDING, MEMBER, OWNER, Person, room
 from tests.support.chains import fresh_key
-
-FINDING = Finding(
-    source="qradar",
-    source_id="1",
-    title="t",
-    severity=Severity.HIGH,
-    status="OPEN",
-    time_ms=1,
-    raw={},
-)
 
 
 def decided(
@@ -130,7 +119,8 @@ def test_a_system_that_reports_an_incident_again_in_other_words_gets_the_first_r
 ) -> None:
     mailbox.state = ROOM.initial
     record = commit(EXTERNAL.asks(CreateRoom, name="Port scan", kind="incident"))
-    again = decided(mailbox, 
+    again = decided(
+        mailbox,
         EXTERNAL.asks(CreateRoom, name="Port scan of 9 hosts", kind="incident"),
         Source(0, 2, 0),
         AT_MS,

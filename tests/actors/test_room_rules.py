@@ -17,7 +17,6 @@ from actors.protocol.commands import (
 )
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import RoomCreated
-from actors.protocol.findings import Finding, Severity
 from actors.protocol.limits import MEMBERS_MAX, MESSAGE_BYTES_MAX
 from actors.protocol.roles import Role, RoomRole
 from actors.room.decide import decide
@@ -25,6 +24,7 @@ from actors.room.state import RoomState
 from tests.actors.people import (
     ADMIN,
     EXTERNAL,
+    FINDING,
     MEMBER,
     NOW,
     OBSERVER,
@@ -36,15 +36,6 @@ from tests.actors.people import (
     room,
 )
 
-FINDING = Finding(
-    source="qradar",
-    source_id="1",
-    title="t",
-    severity=Severity.HIGH,
-    status="OPEN",
-    time_ms=1,
-    raw={},
-)
 EVERYBODY = (OWNER, MEMBER, OBSERVER, STRANGER, ADMIN, VIEWER, EXTERNAL, SYSTEM)
 ASKED: dict[str, tuple[type[Command], dict[str, Any]]] = {
     "post": (Post, {"body": "hello"}),

@@ -115,7 +115,7 @@ def fault_of(words: list[str], tree: Any) -> str | None:
     for place, word in enumerate(words):
         if not hasattr(tree, "commands"):
             known = {option for param in tree.params for option in param.opts}
-            passed_on = tree.ignore_unknown_options
+            passed_on = tree.context_settings.get("ignore_unknown_options")
             wrong = [option for option in words[place:] if option.startswith("--")]
             return next((o for o in wrong if o not in known and not passed_on), None)
         if word == "--help":

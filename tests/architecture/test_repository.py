@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.architecture.tree import ROOT, code, files, ignored_names, relative, tests
+from tests.architecture.tree import ROOT, code, code_of_tests, files, ignored_names, relative
 
 TOP_LEVEL: Final = frozenset(
     {
@@ -101,13 +101,13 @@ def report(what: str, aim: int, found: list[tuple[int, str]]) -> None:
 
 
 def test_no_file_is_too_long_to_be_read() -> None:
-    ours, of_tests = line_counts(code()), line_counts(tests())
+    ours, of_tests = line_counts(code()), line_counts(code_of_tests())
     report("file", FILE_LINES_AIM, ours + of_tests)
     assert [item for item in ours if item[0] > FILE_LINES_MAX] == []
     assert [item for item in of_tests if item[0] > TEST_FILE_LINES_MAX] == []
 
 
 def test_no_function_is_too_long_to_be_read() -> None:
-    found = longest({**code(), **tests()})
+    found = longest({**code(), **code_of_tests()})
     report("function", FUNCTION_LINES_AIM, found)
     assert [item for item in found if item[0] > FUNCTION_LINES_MAX] == []

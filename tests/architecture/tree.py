@@ -40,7 +40,7 @@ def code() -> dict[str, ast.Module]:
 
 
 @cache
-def tests() -> dict[str, ast.Module]:
+def code_of_tests() -> dict[str, ast.Module]:
     """Every module of the tests, by its path."""
     return parsed(("tests",))
 

@@ -134,7 +134,9 @@ class Client:
             headers["Content-Type"] = "application/json"
         return await self.http.request(method, f"/api/v1{path}", content=content, headers=headers)
 
-    async def call(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Json:
+    async def call(
+        self, method: str, path: str, body: Any = None, *, key: str | None = None
+    ) -> Json:
         """What a request that must succeed is answered with."""
         answer = await self.ask(method, path, body, key=key)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"

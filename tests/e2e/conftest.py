@@ -5,7 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from deploy.local.stack import LocalStack
-from tests.e2e.system import Company, System, found_company, running
+
+# Before they are imported, so that their assertions tell as much as those of the tests.
+pytest.register_assert_rewrite("tests.e2e.clients", "tests.e2e.persistent")
+
+from tests.e2e.system import Company, System, found_company, running  # noqa: E402
 
 
 @pytest.fixture(scope="package")

@@ -64,7 +64,9 @@ class System:
     async def another_gateway(self, **environment: str) -> AsyncIterator[Gateway]:
         """One more gateway, for a test that does something to it."""
         async with AsyncExitStack() as held:
-            [gateway] = await _start_gateways(self.stack, held, [f"gw-{uuid4().hex[:8]}"], environment)
+            [gateway] = await _start_gateways(
+                self.stack, held, [f"gw-{uuid4().hex[:8]}"], environment
+            )
             yield gateway
 
     @asynccontextmanager

@@ -153,7 +153,9 @@ async def test_a_body_in_pieces_is_bounded_as_a_whole(company: Company) -> None:
             sent += 1024
             yield b" " * 1024
 
-    over = await ana.http.post("/api/v1/rooms", content=pieces(FRAME_BYTES_MAX + 1), headers=headers)
+    over = await ana.http.post(
+        "/api/v1/rooms", content=pieces(FRAME_BYTES_MAX + 1), headers=headers
+    )
     assert answer_of(over) == (413, "too_large", [])
     assert over.headers["connection"] == "close"
     # Whoever goes on writing may find the connection gone before the answer is read.
@@ -229,7 +231,8 @@ async def test_an_id_that_nothing_can_have_is_the_id_of_nothing(company: Company
 
 async def test_a_sign_in_of_odd_things_is_refused(system: System) -> None:
     nobody = Client(system.gateways[0].http)
-    long, wrong = "x" * 1_025, (401, "login_failed", [])
+    long = "x" * 1_025
+    wrong: Answer = (401, "login_failed", [])
     cases: list[tuple[Json, Answer]] = [
         ({"username": {"$ne": None}, "password": "x"}, (422, "invalid", ["#/username"])),
         ({"username": "x", "password": {"$gt": ""}}, (422, "invalid", ["#/password"])),

@@ -8,7 +8,7 @@ import pytest
 import rfc8785
 
 from tests.e2e.clients import Client, Json, for_others
-from tests.e2e.system import Company
+from tests.e2e.system import Company, System
 
 DOMAIN = b"wardroom/record/v1\0"
 GENESIS = "00" * 32
@@ -75,7 +75,11 @@ async def test_a_post_without_following_is_acknowledged_too(company: Company) ->
         assert await socket.entries(1) == [acknowledged]
         await socket.say(room, "something else", "c-1")
         refused = await socket.get()
-    assert (refused["type"], refused["code"], refused["client_id"]) == ("rejected", "conflict", "c-1")
+    assert (refused["type"], refused["code"], refused["client_id"]) == (
+        "rejected",
+        "conflict",
+        "c-1",
+    )
     assert await ana.entries(room, after=1) == [acknowledged]
 
 
@@ -226,6 +230,6 @@ async def test_every_refusal_is_a_problem_document(company: Company) -> None:
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/version", "/openapi.json", "/docs"])
-async def test_what_tells_of_the_gateway_itself_needs_no_token(path: str, company: Company) -> None:
-    for gateway in company.system.gateways:
+async def test_what_tells_of_the_gateway_itself_needs_no_token(path: str, system: System) -> None:
+    for gateway in system.gateways:
         assert (await gateway.http.get(path)).status_code == 200

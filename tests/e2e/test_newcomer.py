@@ -141,9 +141,14 @@ def family(pid: int) -> set[int]:
     return found
 
 
+def exists(path: str) -> bool:
+    """Whether there is anything at a path."""
+    return Path(path).exists()
+
+
 def still_there(pids: set[int]) -> set[int]:
     """Those processes that have not ended."""
-    return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
+    return {pid for pid in pids if exists(f"/proc/{pid}")}
 
 
 @pytest.fixture
@@ -161,7 +166,9 @@ async def test_one_command_starts_it_all_and_every_printed_line_works(terminal: 
 
         room = (await terminal.run(created)).strip()
         assert room in await terminal.run(shown)
-        await two_terminals_talk(terminal, tailed.replace("ROOM", room), posted.replace("ROOM", room))
+        await two_terminals_talk(
+            terminal, tailed.replace("ROOM", room), posted.replace("ROOM", room)
+        )
         await a_report_opens_a_room(terminal, published)
         assert "verified" in await terminal.run(verified)
         assert "FAIL" not in await terminal.run("./wardroom doctor")
@@ -230,7 +237,7 @@ async def a_report_opens_a_room(terminal: Terminal, publish: str) -> None:
 async def a_new_tenant_works_at_once(terminal: Terminal, url: str) -> None:
     """A tenant and a user that are made while it runs."""
     made = await terminal.run_json("./wardroom tenant create initech --json")
-    assert Path(made["nats_credentials_file"]).is_file()
+    assert exists(made["nats_credentials_file"])
     user = await terminal.run_json("./wardroom user create initech peter --role analyst --json")
     taken = await terminal.run("./wardroom user create initech peter", status=1)
     assert taken == ""
@@ -283,4 +290,4 @@ async def test_without_the_demo_there_is_one_tenant_and_nothing_is_kept(
         processes = family(running.process.pid)
         await running.interrupt()
     assert still_there(processes) == set()
-    assert not Path(ready["data_dir"]).exists()
+    assert not exists(ready["data_dir"])

@@ -1,5 +1,8 @@
 """Signing in and out through the public surface."""
 
+from collections.abc import Callable
+from typing import Final
+
 import jwt
 import pytest
 from jwt import PyJWKSet
@@ -7,7 +10,7 @@ from jwt import PyJWKSet
 from tests.e2e.clients import Client
 from tests.e2e.system import PASSWORD, ROLES, Company
 
-NAMES = {
+NAMES: Final[dict[str, Callable[[Company], str]]] = {
     "a username": lambda company: company.username("ana"),
     "a username in other letters": lambda company: company.username("ana").upper(),
     "an e-mail": lambda company: company.email("ana"),
@@ -20,7 +23,11 @@ async def test_a_user_signs_in_by(kind: str, company: Company) -> None:
     name = NAMES[kind](company)
     client = await Client.sign_in(company.system.gateways[0].http, name, PASSWORD)
     me = await client.call("GET", "/auth/me")
-    assert (me["user"], me["tenant"], me["role"]) == (company.user("ana"), company.tenant, "analyst")
+    assert (me["user"], me["tenant"], me["role"]) == (
+        company.user("ana"),
+        company.tenant,
+        "analyst",
+    )
     assert (me["username"], me["email"]) == (company.username("ana"), company.email("ana"))
 
 

@@ -7,11 +7,10 @@ import pytest
 
 from deploy.local.stack import LocalStack
 from deploy.provision.keys import ensure_tenant_key
-from deploy.provision.mongo_access import ensure_tenant_collections
 from store.driver import Database, DriverName, MongoConnection
 from store.keys import KeyRing, RootKey
 from store.log import TenantLog
-from store.mongo import tenant_database
+from store.mongo import RECORDS, TENANT_INDEXES, USERS, tenant_database
 from store.projections import Projections
 from store.reader import TenantReader
 
@@ -63,12 +62,14 @@ def keys(connection: MongoConnection, root: RootKey) -> KeyRing:
 
 @pytest.fixture
 def make_tenant(provisioner: MongoConnection, root: RootKey) -> MakeTenant:
-    """Makes fresh tenants as far as MongoDB goes: the store knows no NATS."""
+    """Makes fresh tenants with what the store rests on: a key, and the indexes that decide."""
 
     async def make() -> str:
         made = f"s{uuid4().hex[:12]}"
         await ensure_tenant_key(provisioner, root, made)
-        await ensure_tenant_collections(provisioner, made)
+        database = provisioner.database(tenant_database(made))
+        for name in (RECORDS, USERS):
+            await database[name].create_indexes(list(TENANT_INDEXES[name]))
         return made
 
     return make
