@@ -1,6 +1,7 @@
 """Projections: everything but the chain. Each can be made anew from it, carries the seq it has
 applied, and is never overwritten by an older one."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,7 +39,9 @@ class Projections:
 
     async def save_room(self, row: RoomRow, state: bytes) -> None:
         """Write a room's row and its actor's state as of `row.applied`."""
-        sealed = await self._sealed("row", row.room, {"name": row.name, "incident": row.incident})
+        # Sealed whole: the plain fields are there to be searched, not to be believed.
+        fields = asdict(row)
+        sealed = await self._sealed("row", row.room, fields)
         await self._advance(
             row.room,
             row.applied,
@@ -46,10 +49,7 @@ class Projections:
                 "kind": row.kind,
                 "status": row.status,
                 "members": list(row.members),
-                "member_roles": row.members,
                 "open_to": list(row.open_to),
-                "created": row.created_ms,
-                "created_by": row.created_by,
                 "sealed": sealed,
                 "state": await self._sealed_state(row.room, row.applied, state),
             },
@@ -106,23 +106,12 @@ class Projections:
     async def save_user(self, row: UserRow) -> None:
         """Write a user and the names it signs in with."""
         root = self._keys.root
-        sealed = await self._sealed(
-            "user",
-            row.user,
-            {
-                "username": row.username,
-                "email": row.email,
-                "display_name": row.display_name,
-                "password_hash": row.password_hash,
-            },
-        )
+        sealed = await self._sealed("user", row.user, asdict(row))
         await self._database[USERS].replace_one(
             {"_id": row.user},
             {
                 "_id": row.user,
                 "login": root.login_token(row.username),
-                "role": row.role,
-                "disabled": row.disabled,
                 "sealed": sealed,
             },
             upsert=True,

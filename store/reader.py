@@ -93,22 +93,14 @@ class TenantReader:
             .limit(limit)
             .to_list(limit)
         )
-        return [await self._room_row(document) for document in documents]
+        rows = [await self._room_row(document) for document in documents]
+        # What was searched is plain and could have been altered; what was opened could not.
+        return [row for row in rows if user in row.members or role in row.open_to]
 
     async def _room_row(self, document: Document) -> RoomRow:
         fields = await self._opened("row", document["_id"], document["sealed"])
-        return RoomRow(
-            room=document["_id"],
-            name=fields["name"],
-            kind=document["kind"],
-            status=document["status"],
-            members=document["member_roles"],
-            open_to=tuple(document["open_to"]),
-            incident=fields["incident"],
-            created_ms=document["created"],
-            created_by=document["created_by"],
-            applied=document["applied"],
-        )
+        open_to, applied = tuple(fields["open_to"]), document["applied"]
+        return RoomRow(**{**fields, "open_to": open_to, "applied": applied})
 
     async def head(self, room: str) -> int:
         """The last seq of a room; 0 where nothing is."""
@@ -198,15 +190,7 @@ class TenantReader:
 
     async def _user_row(self, document: Document) -> UserRow:
         fields = await self._opened("user", document["_id"], document["sealed"])
-        return UserRow(
-            user=document["_id"],
-            username=fields["username"],
-            email=fields["email"],
-            display_name=fields["display_name"],
-            role=document["role"],
-            disabled=document["disabled"],
-            password_hash=fields["password_hash"],
-        )
+        return UserRow(**fields)
 
     async def session(self, session: str) -> SessionRow | None:
         """A sign-in; None once it is forgotten."""

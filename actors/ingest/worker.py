@@ -153,15 +153,13 @@ async def _fetched(subscription: JetStreamContext.PullSubscription) -> list[Msg]
     """The next events, or none after a while.
 
     Raises:
-        nats.errors.Error: the consumer is gone, with its stream or without.
+        nats.errors.Error: the server or the consumer is gone.
     """
-    messages: list[Msg] = []
     try:
-        messages = await subscription.fetch(FETCH_MESSAGES, timeout=FETCH_S)
+        return await subscription.fetch(FETCH_MESSAGES, timeout=FETCH_S)
     except TimeoutError:
-        # The library says so when nothing came, and when nobody is there to answer.
-        await subscription.consumer_info()
-    return messages
+        # The library says so when nothing came.
+        return []
 
 
 def _reason(error: ValueError) -> str:

@@ -57,6 +57,7 @@ class Mailbox:
         "applied",
         "behaviour",
         "changed",
+        "committed",
         "epoch",
         "head",
         "key",
@@ -72,6 +73,8 @@ class Mailbox:
         self.room = room
         self.behaviour = behaviour
         self.head = head
+        self.committed = head
+        """The head as MongoDB has it; `head` runs ahead while a commit is under way."""
         self.key = key
         self.state: Any = behaviour.initial
         self.applied = 0

@@ -34,9 +34,9 @@ class Recovery:
         Raises:
             pymongo.errors.PyMongoError: MongoDB can't be reached; nothing is known yet.
         """
+        await self._log.secure()
         # Loading a room brings its projections up to date, which comes before any answer.
         await self._mailboxes.get_all(dict.fromkeys(item.room for item in items))
-        await self._log.secure()
         committed = await self._committed(items)
         replies: dict[str, list[Reply]] = defaultdict(list)
         remaining: list[Item] = []

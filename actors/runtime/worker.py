@@ -22,7 +22,7 @@ from actors.runtime.plan import Item, Plan, read_command
 from actors.runtime.projector import project
 from actors.runtime.recovery import Recovery
 from actors.runtime.services import Services
-from store.chain import Cursor, Head, Source
+from store.chain import Cursor, Head, Source, head_of
 from store.errors import WrongPlace
 from store.log import TenantLog
 
@@ -154,7 +154,16 @@ class TenantWorker:
                 self.mailboxes.forget({item.room for item in items})
                 await asyncio.sleep(wait_s)
                 wait_s = min(RETRY_WAIT_MAX_S, wait_s * 2)
+        if unsettled:
+            await self._secure_what_was_left()
         return 0
+
+    async def _secure_what_was_left(self) -> None:
+        # The next owner settles the records; their contents only this process can write again.
+        try:
+            await self.log.secure()
+        except PyMongoError as error:
+            log.warning("contents.not_secured_yet", tenant=self.tenant, error=repr(error))
 
     def _count_failure(self, error: Exception) -> None:
         metrics = self._services.metrics
@@ -192,6 +201,8 @@ class TenantWorker:
         if plan.records:
             await self.log.append(plan.records, plan.contents(), services.reach)
             services.metrics.records.inc(len(plan.records))
+            for part in plan.rooms.values():
+                part.mailbox.committed = head_of(part.records[-1])
             services.reach("records_written")
             await self._project(plan)
             services.reach("projected")
@@ -209,8 +220,11 @@ class TenantWorker:
             mailbox.trim()
 
     async def _project(self, plan: Plan) -> None:
-        for mailbox, events in plan.changed():
-            await project(self.mailboxes.projections, mailbox, events)
+        # Side by side: in a storm of new rooms, every other room of the tenant waits for this.
+        projections = self.mailboxes.projections
+        await asyncio.gather(
+            *(project(projections, mailbox, events) for mailbox, events in plan.changed())
+        )
 
     async def _bury_messages(self) -> None:
         while self._graves:
@@ -248,10 +262,8 @@ class TenantWorker:
     async def announce_heads(self, active_for_s: float) -> None:
         """Say where the heads of active rooms are, so that a lost last event is noticed, and note
         them, so that a chain that is cut later is noticed too."""
-        if not self._idle.is_set():
-            return
         active = self.mailboxes.active_since(time.monotonic() - active_for_s)
-        heads = [(mailbox, mailbox.head) for mailbox in active if mailbox.head.seq]
+        heads = [(mailbox, mailbox.committed) for mailbox in active if mailbox.committed.seq]
         for mailbox, head in heads:
             await self._announcer.announce_head(mailbox.room, head.seq)
         await self._note_heads(heads)

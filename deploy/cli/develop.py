@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
             ("ruff", "check", "."),
             ("mypy", *PACKAGES),
             ("lint-imports",),
-            ("pytest", "-q", "-m", "not servers and not slow"),
+            ("pytest", "-q", "-n", "auto", "-m", "not servers and not slow"),
         )
         for step in steps:
             typer.echo(f"== {' '.join(step)}")

@@ -78,8 +78,8 @@ def _show(verdicts: list[TenantVerdict], *, as_json: bool) -> None:
                 f"  room {problem.room}, entry {problem.seq}: {problem.harm}: {problem.detail}"
             )
     typer.echo(
-        "Not proven by this: that no administrator with the keys rewrote a chain's end; "
-        "compare receipts kept elsewhere."
+        "Not proven by this: that no administrator cut a chain's end together with its noted head, or "
+        "rewrote it with the keys; compare receipts kept elsewhere."
     )
 
 

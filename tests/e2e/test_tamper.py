@@ -17,8 +17,9 @@ from deploy.people import operator_client
 from store.chain import Head
 from store.driver import Database, MongoConnection
 from store.keys import KeyRing, RootKey
-from store.mongo import CONTENTS, RECORDS, ROOM_KEYS, ROOMS, USERS, tenant_database
+from store.mongo import CONTENTS, RECORDS, ROOM_KEYS, ROOMS, tenant_database
 from store.projections import Projections
+from store.reader import TenantReader
 from store.record import FIELDS, place
 from store.verdict import Harm, TenantVerdict
 from store.verify import verify_tenant
@@ -257,11 +258,16 @@ async def test_not_caught_a_chain_that_was_rewritten_with_the_root_key(
     assert {room.room: room.head for room in verdict.rooms}[QUIET] == chain.head
 
 
-async def test_not_caught_projections_are_not_verified(scene: Scene, verify: Verify) -> None:
-    members = {"members": ["u_eve"], "member_roles": {"u_eve": "owner"}}
-    await scene.database[ROOMS].update_one({"_id": WAR}, {"$set": members})
-    await scene.database[USERS].update_one({"_id": "u_ana"}, {"$set": {"role": "tenant_admin"}})
-    assert (await verify(scene)).verified
+async def test_altered_clear_fields_of_a_projection_let_nobody_in(
+    scene: Scene, admin: MongoConnection, root: RootKey
+) -> None:
+    clear = {"members": ["u_eve"], "open_to": ["viewer"], "status": "open"}
+    await scene.database[ROOMS].update_one({"_id": WAR}, {"$set": clear})
+    reader = TenantReader(admin, KeyRing(admin, root), scene.tenant)
+    row = await reader.room(WAR)
+    assert row is not None
+    assert "u_eve" not in row.members
+    assert await reader.rooms_for("u_eve", "viewer", after="", limit=10) == []
 
 
 ALTERATIONS: dict[str, Callable[[Database, str], Awaitable[object]]] = {
