@@ -9,14 +9,7 @@ from store.chain import Cursor, Head
 from store.driver import COMMIT_TIMEOUT_MS, Document, MongoConnection
 from store.errors import WrongPlace
 from store.keys import KeyRing
-from store.mongo import (
-    COMMON_KIND,
-    CONTENTS,
-    DUPLICATE_KEY,
-    OTHER_KINDS,
-    RECORDS,
-    tenant_database,
-)
+from store.mongo import CONTENTS, DUPLICATE_KEY, RECORDS, of_kinds, tenant_database
 from store.opening import open_contents
 from store.record import Record, place, record_of
 
@@ -142,14 +135,13 @@ class TenantLog:
 
     async def since(self, room: str, after: int, kinds: Iterable[str]) -> list[Record]:
         """A room's records of the given kinds after a seq, ascending."""
-        wanted = sorted(kinds)
-        condition: Document = {
-            "_id": {"$gt": place(room, after), "$lt": f"{room}0"},
-            "kind": {"$in": wanted},
-        }
-        if COMMON_KIND not in wanted:
-            condition |= OTHER_KINDS
-        documents = await self._records.find(condition).sort([("_id", 1)]).to_list(None)
+        documents = (
+            await self._records.find(
+                of_kinds({"_id": {"$gt": place(room, after), "$lt": f"{room}0"}}, kinds)
+            )
+            .sort([("_id", 1)])
+            .to_list(None)
+        )
         return [record_of(document) for document in documents]
 
     async def contents(self, records: list[Record]) -> dict[int, bytes]:

@@ -4,6 +4,7 @@ What the running system may do is decided here and enforced by mongod: nobody in
 remove a record.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -41,8 +42,23 @@ COMMON_KIND: Final = "message"
 OTHER_KINDS: Final[dict[str, Any]] = {
     "$or": [{"kind": {"$lt": COMMON_KIND}}, {"kind": {"$gt": COMMON_KIND}}]
 }
-"""What keeps the index of the other kinds small, and free for messages. MongoDB takes the index for a
-single other kind by itself; a query for several must hold this condition too."""
+"""What keeps the index of the other kinds small, and free for messages. For one other kind MongoDB takes
+the index by itself; for several see `of_kinds`."""
+
+
+def of_kinds(condition: dict[str, Any], kinds: Iterable[str]) -> dict[str, Any]:
+    """A condition on records and their kind, in the form that lets MongoDB take the index of kinds.
+
+    MongoDB sees that a list of kinds is within the index if all of them are on one side of the common
+    one; so there is a whole condition for each side.
+    """
+    wanted = sorted(kinds)
+    if COMMON_KIND in wanted:
+        return {**condition, "kind": {"$in": wanted}}
+    before = [kind for kind in wanted if kind < COMMON_KIND]
+    sides = (before, wanted[len(before) :])
+    return {"$or": [{**condition, "kind": {"$in": side}} for side in sides]}
+
 
 TENANT_INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
     RECORDS: (

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from deploy.local.stack import LocalStack
 from tests.support.servers import stack_for
@@ -14,6 +15,11 @@ from tests.support.servers import stack_for
 STACK: Final = "stack"
 """Whatever starts servers for tests is a fixture of this name, here or nearer to the test."""
 WITH_SERVERS: Final = tuple(Path(__file__).parent / name for name in ("e2e", "faults", "load"))
+
+
+# An example that takes long on a busy machine is no wrong result.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

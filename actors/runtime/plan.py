@@ -54,6 +54,11 @@ def read_command(room: str, raw: Any) -> ReadCommand | str:
         return ReadCommand(command, fingerprint(command))
     except ValidationError as error:
         return _reason(error)
+    except (
+        TypeError,
+        ValueError,
+    ) as error:  # what can be read and not written, such as deep nesting
+        return str(error)
     except Exception as error:  # one command's fault must not cost its neighbours their message
         log.exception("command.unreadable", room=room)
         return f"internal error: {type(error).__name__}"

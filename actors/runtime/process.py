@@ -64,6 +64,7 @@ class ActorProcess:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then put everything down."""
         await self._services.bus.client.subscribe(TENANTS_CHANGED, cb=self._on_tenants_changed)
+        passivate_s = min(PASSIVATE_S, self._services.room_idle_s)
         async with self._group:
             loops = [
                 self._group.create_task(loop, name=name)
@@ -71,7 +72,7 @@ class ActorProcess:
                     ("tenants", self._follow_tenants()),
                     ("ownership", self._own()),
                     ("beacon", self._every(HEAD_BEACON_S, self._announce_heads)),
-                    ("passivation", self._every(PASSIVATE_S, self._passivate)),
+                    ("passivation", self._every(passivate_s, self._passivate)),
                     ("gauges", self._every(GAUGES_S, self._measure)),
                 )
             ]

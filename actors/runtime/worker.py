@@ -220,11 +220,8 @@ class TenantWorker:
             mailbox.trim()
 
     async def _project(self, plan: Plan) -> None:
-        # Side by side: in a storm of new rooms, every other room of the tenant waits for this.
-        projections = self.mailboxes.projections
-        await asyncio.gather(
-            *(project(projections, mailbox, events) for mailbox, events in plan.changed())
-        )
+        for mailbox, events in plan.changed():
+            await project(self.mailboxes.projections, mailbox, events)
 
     async def _bury_messages(self) -> None:
         while self._graves:

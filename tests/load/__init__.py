@@ -1,0 +1,1 @@
+"""What must not grow: work per request, memory, consumers. Counts rather than times."""
