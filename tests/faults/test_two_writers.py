@@ -37,8 +37,8 @@ async def test_of_two_owners_with_different_epochs_the_later_wins_and_makes_one_
 async def test_a_worker_that_stood_still_beyond_its_lease_and_goes_on_writes_nothing(
     running: Running, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # It stands still between contents and records, and wakes up in the middle of that commit.
-    zombie = await running.start(WARDROOM_FAILPOINTS="contents_written:stop:120")
+    # It stands still with a commit decided and not written, and wakes up in the middle of it.
+    zombie = await running.start(WARDROOM_FAILPOINTS="planned:stop:120")
     async with load_on(running, target, monkeypatch) as load:
         heir = await running.start()
         await load.progress(300)
