@@ -17,7 +17,7 @@ import orjson
 import structlog
 
 from actors.client import ActorClient
-from actors.protocol.envelope import Reply
+from actors.protocol.envelope import Reply, RoomEvent
 from actors.protocol.errors import ErrorCode, Refusal
 from gateway.auth import SessionCheck
 from gateway.fanout import Fanout
@@ -204,7 +204,8 @@ class Connection:
             return
         now = self._loop.time()
         for room, client_id in self._session.overdue(now):
-            self._settle(room, client_id)
+            # Anew, in case what it became waits for its turn in a long replay.
+            self._session.track(room, client_id, now)
             self._spawn(self._find_out(room, client_id))
         if now - self._checked_at > SESSION_CHECK_S:
             self._checked_at = now
@@ -280,12 +281,26 @@ class Connection:
             stored = await reader.by_client_id(room, principal.user, client_id)
         except Exception as error:
             log.warning("socket.post_not_found_out", error=repr(error))
+        if stored is not None and self._comes_in_turn(room, stored.seq):
+            # Sent now, it would pass the entries before it, and who resumes from it would miss them.
+            return
         self._settle(room, client_id)
         if stored is None:
             detail = "no receipt in time; send it again with the same client_id"
             self._out.reject(ErrorCode.OUTCOME_UNKNOWN, detail, room, client_id)
         else:
             self._out.write(encode_text_frame(encode_entry(entry_of(stored)).own_payload()))
+
+    def _comes_in_turn(self, room: str, seq: int) -> bool:
+        subscription = self._session.subscriptions.get(room)
+        if subscription is None:
+            return False
+        feed, follower = subscription
+        if feed.has_sent(follower, seq):
+            return False
+        # As a beacon would: the entry's own event may have got lost.
+        feed.on_event(RoomEvent(seq, []))
+        return True
 
     # Following --------------------------------------------------------------------------------
 

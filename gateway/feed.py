@@ -38,7 +38,7 @@ class Follower:
 
     `write` takes frames; `settle` the client id of an entry of its own user; `evict` is called once
     when the user may follow no longer. `listed_only`: being a listed member is the user's only
-    right to be here.
+    right to be here. `sent`: the last seq it was sent while it replays.
     """
 
     user: str
@@ -48,10 +48,12 @@ class Follower:
     evict: Callable[[], None]
     evict_after: int | None = None
     ended: bool = False
+    sent: int = 0
 
     def send(self, entries: list[EncodedEntry]) -> None:
         """Write entries, in this user's copies."""
         self.write(b"".join(encode_text_frame(e.payload_for(self.user)) for e in entries))
+        self.sent = entries[-1].seq
         self.settle_own(entries)
 
     def settle_own(self, entries: list[EncodedEntry]) -> None:
@@ -113,6 +115,10 @@ class RoomFeed:
         self._replaying.discard(follower)
         if not self._replaying:
             self._drop_tail()
+
+    def has_sent(self, follower: Follower, seq: int) -> bool:
+        """Whether an entry is behind a follower; if not, it comes in its turn."""
+        return seq <= (self.head if follower in self._live else follower.sent)
 
     def go_live(self, follower: Follower, cursor: int) -> bool:
         """Hand a follower that has everything up to `cursor` over to the live stream.

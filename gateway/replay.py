@@ -35,13 +35,13 @@ class Replayer:
             after: the last seq that the client has.
             drained: waits until the client has taken most of what was sent.
         """
-        cursor = feed.head if after is None else after
+        cursor = follower.sent = feed.head if after is None else after
         if cursor > feed.head:
             # The client may have come from another gateway that is ahead of this feed.
             await feed.catch_up()
             if cursor > feed.head:
                 follower.write(_gap(feed, 1))
-                cursor = feed.head
+                cursor = follower.sent = feed.head
         while not follower.ended and not feed.go_live(follower, cursor):
             if follower.evict_after is not None and cursor >= follower.evict_after:
                 follower.evict()

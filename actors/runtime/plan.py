@@ -54,10 +54,8 @@ def read_command(room: str, raw: Any) -> ReadCommand | str:
         return ReadCommand(command, fingerprint(command))
     except ValidationError as error:
         return _reason(error)
-    except (
-        TypeError,
-        ValueError,
-    ) as error:  # what can be read and not written, such as deep nesting
+    except (TypeError, ValueError) as error:
+        # What can be read and not be written, such as deep nesting.
         return str(error)
     except Exception as error:  # one command's fault must not cost its neighbours their message
         log.exception("command.unreadable", room=room)

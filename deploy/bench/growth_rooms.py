@@ -18,6 +18,10 @@ IN_FLIGHT: Final = 4
 RATE_PER_S: Final = 100.0
 """Everyday load over all active rooms."""
 WARMUP_S: Final = 1.0
+COUNTED_S: Final = 1.5
+"""The process counts its rooms once a second."""
+TURNS: Final = ("first", "second", "third")
+"""A process that kept anything of a room would grow from turn to turn."""
 
 
 async def measure_rooms(
@@ -78,7 +82,10 @@ async def _memory(
     for person, rooms, which in zip(people, sides, ("few", "many"), strict=True):
         await _touch(system, person, rooms)
         axis.facts[f"actors_mib_{which}_in_memory"] = system.resident_mib("actors")
-    for turn in ("first", "second"):
+    several = len(sides[1]) - len(sides[0])
+    grew_mib = axis.facts["actors_mib_many_in_memory"] - axis.facts["actors_mib_few_in_memory"]
+    axis.facts["actors_kib_a_room"] = grew_mib * 1024 / several
+    for turn in TURNS:
         say(f"all rooms fall silent, the {turn} time")
         await _touch(system, people[1], sides[1])
         axis.facts[f"rooms_in_memory_{turn}"] = await _most_rooms(system)
@@ -87,16 +94,15 @@ async def _memory(
         axis.facts[f"actors_mib_silent_{turn}"] = system.resident_mib("actors")
 
 
-async def _touch(system: System, person: Person, rooms: Sequence[str]) -> float:
-    """A post in every room; the milliseconds each took."""
+async def _touch(system: System, person: Person, rooms: Sequence[str]) -> None:
+    """Say something in every room."""
     async with system.client(person.tenant.lanes) as client:
         asked = [(room, person.post(number)) for number, room in enumerate(rooms)]
-        return await in_parts(client, person.tenant.id, asked) * 1000 / len(rooms)
+        await in_parts(client, person.tenant.id, asked)
 
 
 async def _most_rooms(system: System) -> float:
-    # The process counts once a second.
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(COUNTED_S)
     return float(await system.rooms_in_memory())
 
 

@@ -31,8 +31,9 @@ from store.rows import TenantRow
 
 MIB: Final = 1024**2
 COMMANDS_AT_ONCE: Final = 256
-ROOM_IDLE_S: Final = 10.0
-"""Silence after which a room leaves the memory; five minutes would make a measurement an hour."""
+ROOM_IDLE_S: Final = 20.0
+"""Silence after which a room leaves the memory: long enough to touch every room in, and not so long
+as the five minutes of everyday."""
 PASSIVE_CHECKS_MAX: Final = 240
 PASSIVE_CHECK_S: Final = 0.5
 ROOMS_METRIC: Final = "wardroom_rooms_in_memory"

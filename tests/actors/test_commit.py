@@ -26,6 +26,8 @@ from store.mongo import CONTENTS, tenant_database
 from tests.actors.by_hand import Stream, owner
 from tests.actors.people import EXTERNAL, FINDING, MEMBER, OWNER, STRANGER, Person
 
+pytestmark = pytest.mark.servers
+
 TWICE_WHAT_IS_REMEMBERED = 2 * RECENT_COMMANDS_PER_ROOM + 88
 
 

@@ -19,6 +19,8 @@ from tests.actors.offenses import offense
 from tests.actors.running import Place
 from tests.support.eventually import eventually
 
+pytestmark = pytest.mark.servers
+
 SUBJECT = "ingest.qradar.offense"
 
 

@@ -14,6 +14,8 @@ from actors.runtime.ownership import Ownership
 from deploy.local.stack import LocalStack
 from tests.support.eventually import eventually
 
+pytestmark = pytest.mark.servers
+
 
 @dataclass
 class Worker:

@@ -16,6 +16,8 @@ from actors.runtime.reader import BATCH_MESSAGES, WAITING_MESSAGES_MAX, LaneRead
 from deploy.local.stack import LocalStack
 from tests.support.eventually import eventually
 
+pytestmark = pytest.mark.servers
+
 EMPTY = encode_batch("", [], [])
 MANY = WAITING_MESSAGES_MAX + 2 * BATCH_MESSAGES
 

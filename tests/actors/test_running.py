@@ -17,7 +17,7 @@ from actors.protocol.commands import (
     RemoveMember,
     ReopenRoom,
 )
-from actors.protocol.envelope import RoomEvent, encode_batch
+from actors.protocol.envelope import Reply, RoomEvent, encode_batch
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import TENANT_ROOM
 from actors.protocol.limits import BATCH_BYTES_MAX, LANES_DEFAULT, STREAM_MESSAGE_BYTES_MAX
@@ -37,6 +37,8 @@ from tests.actors.people import ADMIN, MEMBER, OWNER, STRANGER, SYSTEM
 from tests.actors.running import Place
 from tests.actors.test_tenant_rules import FIRST, SECOND, new_user, opening, refreshing
 from tests.support.eventually import eventually
+
+pytestmark = pytest.mark.servers
 
 YEAR_2096_MS = 4_000_000_000_000
 
@@ -129,6 +131,45 @@ async def test_a_room_is_listened_to_without_a_gap(place: Place) -> None:
     assert all(later.prev == before.hash for before, later in pairwise(entries))
     assert [entry.hash for entry in entries] == [receipt.hash for receipt in receipts]
     assert [entry.body for entry in entries] == [f"text {number}" for number in range(200)]
+
+
+async def test_a_post_without_waiting_is_answered_by_its_event_or_if_there_is_none_by_a_reply(
+    place: Place,
+) -> None:
+    client = place.running.client
+    heard: list[RoomEvent] = []
+    replies: list[Reply] = []
+    client.on_reply("zz", replies.append)
+    await place.create("r1")
+    stop = await client.subscribe_events(place.tenant, "r1", heard.append)
+    quiet = OWNER.asks(Post, client_id="m1", ref="zz1", quiet=True, body="quiet")
+    stranger = STRANGER.asks(Post, ref="zz2", quiet=True, body="may I?")
+    for command in (quiet, stranger, quiet):
+        client.post_nowait(place.tenant, "r1", command.model_dump_json().encode())
+    await client.drain()
+
+    async def answered() -> bool | None:
+        spoken = any(event.entries for event in heard)
+        return True if len(replies) == 2 and spoken else None
+
+    await eventually(answered, "two replies and an event")
+    await stop()
+    assert {(reply.ref, reply.code) for reply in replies} == {
+        ("zz1", None),
+        ("zz2", ErrorCode.NOT_FOUND),
+    }
+    again = next(reply.receipt for reply in replies if reply.ref == "zz1")
+    assert again is not None
+    assert again.duplicate
+    assert [entry.body for event in heard for entry in event.entries] == ["quiet"]
+
+
+async def test_a_ticket_is_redeemed_once_whichever_process_asks(place: Place) -> None:
+    other = await ActorClient.start(place.running.bus, "another")
+    key = f"{place.tenant}-ticket"
+    first = await asyncio.gather(place.running.client.redeem_once(key), other.redeem_once(key))
+    assert sorted(first) == [False, True]
+    assert not await other.redeem_once(key)
 
 
 async def test_after_a_member_is_removed_nothing_of_his_is_committed(place: Place) -> None:

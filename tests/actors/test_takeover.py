@@ -23,6 +23,8 @@ from tests.actors.by_hand import GENERATION, LANE, Owner, Stream, owner
 from tests.actors.people import MEMBER, OWNER, STRANGER, SYSTEM, Person
 from tests.actors.test_tenant_rules import FIRST, new_user, opening
 
+pytestmark = pytest.mark.servers
+
 POINTS = ["planned", "contents_written", "records_written", "projected", "published"]
 
 

@@ -308,3 +308,20 @@ async def test_nothing_of_a_member_commits_behind_his_removal(company: Company) 
     assert sorted(acknowledged) == list(range(2, removed))
     codes = {frame["code"] for frame in answered.values() if frame["type"] == "rejected"}
     assert codes <= {"not_a_member", "not_found", "forbidden"}
+
+
+async def test_a_post_that_is_sent_again_is_not_heard_before_its_turn(company: Company) -> None:
+    ana = await company.sign_in("ana")
+    room = await ana.open_room()
+    await say_many(ana, room, "m", 1_500)
+    last = 1_501
+    async with ana.socket() as socket:
+        await socket.send(type="subscribe", room=room, after=0)
+        await socket.say(room, "m 1499", "m-1499")
+        while socket.seen[-1]["type"] != "caught_up":
+            await socket.get()
+        await socket.echo("settled")
+    heard = [frame for frame in socket.seen if frame["type"] == "entry"]
+    first_time = list(dict.fromkeys(seqs(heard)))
+    assert first_time == list(range(1, last + 1))
+    assert {entry["seq"] for entry in heard[last:]} <= {last}

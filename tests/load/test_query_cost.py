@@ -23,6 +23,7 @@ from tests.load.conftest import (
     EVERYWHERE,
     LONG,
     ROOM_ROWS,
+    SHORT_ENTRIES,
     SOMEWHERE,
     Grown,
     room_row_of,
@@ -32,6 +33,8 @@ from tests.load.examined import examined
 LIMIT: Final = 50
 A_FEW: Final = 16
 """Keys that finding the ends of some index ranges takes."""
+TRIED_IN_VAIN: Final = 200
+"""Records that MongoDB may look at before it gives up a plan that was good once."""
 PEOPLE: Final = 40
 LARGE_STATE_BYTES: Final = 100_000
 
@@ -93,6 +96,16 @@ async def test_one_thing_is_found_without_looking_through_the_room(
     assert sum(each.keys for each in seen.of(RECORDS)) <= A_FEW
     assert seen.documents <= A_FEW
     assert "COLLSCAN" not in {each.plan for each in seen.operations}
+
+
+async def test_a_way_to_the_state_that_was_good_for_a_short_tail_is_not_kept_for_a_long_one(
+    admin: MongoConnection, grown: Grown
+) -> None:
+    for _ in range(3):
+        assert await grown.log.since("short-1", SHORT_ENTRIES - 1, STATE_KINDS) == []
+    async with examined(admin, grown.tenant.id) as seen:
+        assert len(await grown.log.since(LONG, 0, STATE_KINDS)) == 1
+    assert seen.documents <= TRIED_IN_VAIN
 
 
 async def test_the_state_of_a_room_is_found_whole_by_the_index_of_rare_kinds(grown: Grown) -> None:
