@@ -30,6 +30,7 @@ from actors.protocol.limits import (
     BATCH_BYTES_MAX,
     BATCH_COMMANDS_MAX,
     COMMAND_TIMEOUT_S,
+    OUTBOX_COMMANDS_MAX,
     PUBLISH_TIMEOUT_S,
 )
 from actors.protocol.subjects import (
@@ -134,7 +135,7 @@ class ActorClient:
         """Hand over a message command that is JSON already; its success shows as an event.
 
         Raises:
-            Refusal: it is too large to be sent, or there can be no such room.
+            Refusal: it is too large to be sent, too much waits, or there can be no such room.
         """
         self._enqueue(tenant, room, "message", command_json)
 
@@ -144,6 +145,8 @@ class ActorClient:
             raise Refusal(ErrorCode.TOO_LARGE, f"a command may have {BATCH_BYTES_MAX} bytes")
         # What came before the number of lanes was known goes first.
         outbox = self._outboxes.get((tenant, room)) or self._outbox_of_lane(tenant, room)
+        if len(outbox.waiting) >= OUTBOX_COMMANDS_MAX:
+            raise Refusal(ErrorCode.UNAVAILABLE, "too much waits to be sent; try again shortly")
         outbox.waiting.append((kind, room, command))
         if not outbox.sending:
             outbox.sending = True
@@ -263,9 +266,13 @@ class ActorClient:
         return True
 
     async def drain(self) -> None:
-        """Wait until everything handed over is buffered by JetStream."""
+        """Wait until everything handed over is buffered by JetStream, and give up what can't be: it
+        was acknowledged to nobody."""
         if self._sends:
-            await asyncio.wait(self._sends, timeout=PUBLISH_TIMEOUT_S)
+            _, stuck = await asyncio.wait(self._sends, timeout=PUBLISH_TIMEOUT_S)
+            for task in stuck:
+                task.cancel()
+            await asyncio.gather(*stuck, return_exceptions=True)
 
 
 def _next_batch(waiting: deque[_Waiting]) -> tuple[RoomKind, list[str], list[bytes]]:

@@ -5,8 +5,8 @@ point is reached, `kill` sends this process SIGKILL and `stop` SIGSTOP; `hold=PA
 thread that got there wait until PATH exists, and says by PATH.reached that it does.
 """
 
-import os
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -50,7 +50,12 @@ def _action(name: str) -> Callable[[], None]:
         return partial(_hold, Path(name.removeprefix("hold=")))
     if name not in SIGNALS:
         raise ValueError(f"{name!r} is no action: use kill, stop or hold=PATH")
-    return partial(os.kill, os.getpid(), SIGNALS[name])
+    return partial(_signal, SIGNALS[name])
+
+
+def _signal(number: signal.Signals) -> None:
+    # To this very thread: one that is sent to the process may be taken by another, and this goes on.
+    signal.pthread_kill(threading.get_ident(), number)
 
 
 def _hold(path: Path) -> None:

@@ -78,6 +78,7 @@ async def run_actors(settings: ProcessSettings) -> None:
         )
         reader = Reader(connection, keys)
         client = await ActorClient.start(bus, settings.process_name, reader.lanes_of)
+        stack.push_async_callback(client.drain)
 
         async def ingest(tenant: TenantRow) -> None:
             await IngestWorker(services, client, tenant).run()
@@ -127,9 +128,11 @@ async def run_gateway(settings: ProcessSettings) -> None:
             argon2_memory_kib=settings.argon2_memory_kib,
             argon2_passes=settings.argon2_passes,
         )
+        client = await ActorClient.start(bus, settings.process_name, reader.lanes_of)
+        stack.push_async_callback(client.drain)
         services = GatewayServices(
             reader=reader,
-            actors=await ActorClient.start(bus, settings.process_name, reader.lanes_of),
+            actors=client,
             token_keys=await load_token_keys(connection, keys.root, settings.issuer),
             settings=chosen,
             checks={

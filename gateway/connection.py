@@ -254,7 +254,12 @@ class Connection:
             "body": frame.body,
             "thread": frame.thread,
         }
-        self._services.actors.post_nowait(principal.tenant, frame.room, orjson.dumps(command))
+        try:
+            self._services.actors.post_nowait(principal.tenant, frame.room, orjson.dumps(command))
+        except Refusal as refusal:
+            self._settle(frame.room, frame.client_id)
+            self._out.reject_for(refusal, frame.room, frame.client_id)
+            return
         if not self._full and self._session.is_full:
             self._full = True
             self._pace()

@@ -33,6 +33,9 @@ EVENT_BYTES_MAX: Final = 512 * 1024
 COMMIT_RECORDS_MAX: Final = 2_048
 """Records of one group commit; more waits for the next."""
 
+OUTBOX_COMMANDS_MAX: Final = 8_192
+"""Commands of one lane that wait in one process while NATS can't be reached or its stream is full."""
+
 # Times --------------------------------------------------------------------------------------
 PUBLISH_TIMEOUT_S: Final = 2.0
 """Wait for one PubAck before the publish is repeated with the same Nats-Msg-Id."""

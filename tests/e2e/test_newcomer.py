@@ -27,6 +27,12 @@ CLI: Final = (sys.executable, "-P", "-m", "deploy.cli")
 START_S: Final = 45.0
 STOP_S: Final = 30.0
 COMMAND_S: Final = 30.0
+PUT_DOWN: Final = {
+    "connectors": ("logs/connectors-1.log", "nats.disconnected"),
+    "actors": ("logs/actors-1.log", "actors.stopped"),
+    "nats-server": ("nats/nats-server.log", "Server Exiting"),
+}
+"""The order in which parts end: their logs, and what stands in the last line of each."""
 KEPT: Final = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
@@ -151,6 +157,14 @@ def still_there(pids: set[int]) -> set[int]:
     return {pid for pid in pids if exists(f"/proc/{pid}")}
 
 
+def order_of_ends(data_dir: Path) -> list[str]:
+    """The parts in the order of the last lines in their logs, all of which end in good order."""
+    logs = {name: data_dir / log for name, (log, _) in PUT_DOWN.items()}
+    for name, (_, last) in PUT_DOWN.items():
+        assert last in logs[name].read_text().splitlines()[-1]
+    return sorted(logs, key=lambda name: logs[name].stat().st_mtime_ns)
+
+
 @pytest.fixture
 def terminal(tmp_path: Path) -> Terminal:
     """A terminal in a directory of its own."""
@@ -182,6 +196,7 @@ async def test_one_command_starts_it_all_and_every_printed_line_works(terminal: 
         assert "stopping" in await running.interrupt()
         assert still_there(processes) == set()
         assert not running.ready_file.exists()
+        assert order_of_ends(terminal.directory / "data dir") == list(PUT_DOWN)
     await what_was_there_is_there_again(terminal, room)
 
 
