@@ -9,6 +9,8 @@ import typer
 import uvloop
 
 from deploy.bench.errors import BenchError
+from deploy.bench.growth import GrowthSizes, measure_growth
+from deploy.bench.growth_report import GrowthReport, growth_table
 from deploy.bench.load import Login
 from deploy.bench.measure import Watched
 from deploy.bench.report import BenchReport
@@ -23,6 +25,7 @@ from deploy.people import create_user, new_password, operator_client
 from deploy.telemetry import configure_logs
 
 TENANT: Final = "bench"
+GROWTH: Final = "growth"
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +33,10 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def bench(
-        workload: Annotated[list[str] | None, typer.Option(help="w1 or w2; default: all.")] = None,
+        workload: Annotated[
+            list[str] | None,
+            typer.Option(help="w1, w2, or growth (long; 3 GB); default: w1 and w2."),
+        ] = None,
         rounds: Annotated[int, typer.Option(min=1, help="Each figure is their median.")] = 3,
         seconds: Annotated[float, typer.Option(min=1, help="Measured part of each load.")] = 10.0,
         data_dir: Annotated[Path | None, typer.Option(help="On which disk to measure.")] = None,
@@ -47,10 +53,11 @@ def register(app: typer.Typer) -> None:
                 asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
             ):
                 report = runner.run(_measure(held.path, workload or [], rounds, seconds))
+                text = _text(report, as_json=as_json)
         except (BenchError, LocalError) as error:
             typer.echo(f"wardroom: {error}", err=True)
             raise typer.Exit(2) from error
-        typer.echo(orjson.dumps(report.as_json()).decode() if as_json else table(report))
+        typer.echo(text)
         raise typer.Exit(0 if report.sound else 1)
 
 
@@ -58,7 +65,24 @@ def _directory(data_dir: Path | None) -> DataDir:
     return DataDir.open(data_dir) if data_dir else DataDir.open_ephemeral()
 
 
+def _text(report: BenchReport | GrowthReport, *, as_json: bool) -> str:
+    if as_json:
+        return orjson.dumps(report.as_json()).decode()
+    return growth_table(report) if isinstance(report, GrowthReport) else table(report)
+
+
 async def _measure(
+    directory: Path, workloads: list[str], rounds: int, seconds: float
+) -> BenchReport | GrowthReport:
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    if workloads == [GROWTH]:
+        return await measure_growth(directory, GrowthSizes(rounds=rounds), say)
+    return await _measure_load(directory, workloads, rounds, seconds)
+
+
+async def _measure_load(
     directory: Path, workloads: list[str], rounds: int, seconds: float
 ) -> BenchReport:
     admin = User("bench-admin", "tenant_admin", new_password())
