@@ -116,7 +116,9 @@ def growth_table(report: GrowthReport) -> str:
     """Every cost as `median [min..max]` on both sides, with the ratio and what to call it."""
     parts = [_facts("machine", report.machine.items()), _facts("sizes", report.sizes.items())]
     for name, axis in report.axes.items():
-        parts += [_costs(name, axis), _facts(f"{name}, besides", _readable(axis.facts))]
+        parts.append(_costs(name, axis))
+        if axis.facts:
+            parts.append(_facts(f"{name}, besides", _readable(axis.facts)))
     parts += [f"NOT SOUND: {fault}" for fault in report.faults]
     return "\n\n".join(part for part in parts if part)
 

@@ -5,6 +5,7 @@ from typing import Final
 import pytest
 
 from actors.protocol.commands import CreateRoom, Post
+from actors.protocol.ids import TENANT_ROOM
 from actors.protocol.limits import BATCH_COMMANDS_MAX
 from deploy.bench.growth_seed import LongRoom, seed_room
 from deploy.local.stack import LocalStack
@@ -16,7 +17,8 @@ from store.rows import TenantRow
 from store.verdict import RoomVerdict
 from store.verify import PAGE_RECORDS, Verifier
 from tests.actors.by_hand import LANES, Owner, Stream, owner
-from tests.actors.people import OWNER
+from tests.actors.people import OWNER, SYSTEM
+from tests.actors.test_tenant_rules import new_user
 from tests.load.conftest import ENTRIES, LONG, Grown
 from tests.load.examined import Examined, examined
 
@@ -105,11 +107,26 @@ async def test_of_too_many_rooms_those_stay_that_were_used_last(
         assert [mailbox.room for mailbox in staying] == ["r19", "r3"]
 
 
+async def test_what_a_reload_would_have_to_fold_is_saved_as_it_leaves_the_memory(
+    stack: LocalStack, tenant: str
+) -> None:
+    async with owner(stack, tenant) as one:
+        await one.do(TENANT_ROOM, new_user(SYSTEM))
+        assert await one.worker.mailboxes.projections.snapshot(TENANT_ROOM) is None
+        await one.worker.passivate(0)
+        assert len(one.worker.mailboxes) == 0
+        snapshot = await one.worker.mailboxes.projections.snapshot(TENANT_ROOM)
+        assert snapshot is not None
+        assert snapshot.applied == await one.reader.head(TENANT_ROOM) == 1
+
+
 async def fill(one: Owner, rooms: list[str]) -> None:
     """Make rooms, and say something in each."""
     for start in range(0, len(rooms), BATCH_COMMANDS_MAX):
         part = rooms[start : start + BATCH_COMMANDS_MAX]
         one.put_mixed(*((room, OWNER.asks(CreateRoom, name=room)) for room in part))
+        # What is said comes after the row was written, so that the row is older than the chain.
+        await one.done()
         one.put_mixed(*((room, OWNER.asks(Post, body="x", client_id="p")) for room in part))
     await one.done()
 
