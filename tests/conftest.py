@@ -10,6 +10,8 @@ import pytest
 from hypothesis import settings
 
 from deploy.local.stack import LocalStack
+from store.driver import MongoConnection
+from store.keys import RootKey
 from tests.support.servers import stack_for
 
 STACK: Final = "stack"
@@ -43,3 +45,17 @@ async def tenant(stack: LocalStack) -> str:
     made = f"t{uuid4().hex[:12]}"
     await stack.create_tenant(made, "A tenant of one test")
     return made
+
+
+@pytest.fixture(scope="session")
+async def admin(stack: LocalStack) -> AsyncIterator[MongoConnection]:
+    """A connection with all rights in MongoDB."""
+    opened = MongoConnection(stack.mongo_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def root(stack: LocalStack) -> RootKey:
+    """The root key, which no administrator of MongoDB has."""
+    return RootKey.from_file(stack.secrets.root_key_file)

@@ -61,25 +61,11 @@ def client(system: System) -> ActorClient:
 
 
 @pytest.fixture(scope="module")
-async def admin(stack: LocalStack) -> AsyncIterator[MongoConnection]:
-    """A connection with all rights."""
-    opened = MongoConnection(stack.mongo_url)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture(scope="module")
 async def auditor(stack: LocalStack) -> AsyncIterator[MongoConnection]:
     """The connection that verification uses."""
     opened = MongoConnection(stack.mongo_url_for("auditor"))
     yield opened
     await opened.close()
-
-
-@pytest.fixture
-def root(stack: LocalStack) -> RootKey:
-    """The root key, which no administrator of MongoDB has."""
-    return RootKey.from_file(stack.secrets.root_key_file)
 
 
 @pytest.fixture

@@ -41,14 +41,6 @@ class Grown:
 
 
 @pytest.fixture(scope="session")
-async def admin(stack: LocalStack) -> AsyncIterator[MongoConnection]:
-    """A connection that may do anything."""
-    opened = MongoConnection(stack.mongo_url)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture(scope="session")
 async def connection(stack: LocalStack) -> AsyncIterator[MongoConnection]:
     """A connection as an actor process has it."""
     opened = MongoConnection(stack.mongo_url_for("actors"))

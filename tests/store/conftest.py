@@ -33,25 +33,11 @@ async def connection(stack: LocalStack, driver: DriverName) -> AsyncIterator[Mon
 
 
 @pytest.fixture(scope="session")
-async def admin(stack: LocalStack) -> AsyncIterator[MongoConnection]:
-    """A connection that may do anything."""
-    opened = MongoConnection(stack.mongo_url)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture(scope="session")
 async def provisioner(stack: LocalStack) -> AsyncIterator[MongoConnection]:
     """A connection that makes tenants."""
     opened = MongoConnection(stack.mongo_url_for("provisioner"))
     yield opened
     await opened.close()
-
-
-@pytest.fixture
-def root(stack: LocalStack) -> RootKey:
-    """The root key of the stack."""
-    return RootKey.from_file(stack.secrets.root_key_file)
 
 
 @pytest.fixture
