@@ -56,6 +56,7 @@ TOKENS_KEPT_MAX: Final = 100_000
 
 Unsubscribe = Callable[[], Awaitable[None]]
 LanesOf = Callable[[str], int | None]
+Reach = Callable[[str], None]
 _Waiting = tuple[RoomKind, str, bytes]
 
 
@@ -73,9 +74,10 @@ class _Outbox:
 class ActorClient:
     """One per process."""
 
-    def __init__(self, bus: Bus, process: str, lanes: LanesOf) -> None:
+    def __init__(self, bus: Bus, process: str, lanes: LanesOf, reach: Reach) -> None:
         self._bus = bus
         self._lanes = lanes
+        self._reach = reach
         self._tokens: dict[tuple[str, str], str] = {}
         # A process that is started again counts from 0 again: without a name of its own it would get
         # its predecessor's replies, and JetStream would take its messages for repeated ones.
@@ -88,20 +90,27 @@ class ActorClient:
         self._sends: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def start(cls, bus: Bus, process: str, lanes: LanesOf = lambda _: None) -> "ActorClient":
+    async def start(
+        cls,
+        bus: Bus,
+        process: str,
+        lanes: LanesOf = lambda _: None,
+        reach: Reach = lambda _: None,
+    ) -> "ActorClient":
         """Make the client of a process.
 
         Args:
             bus: the connection.
             process: a token that no other process uses, and no process has used.
             lanes: the number of a tenant's lanes, None where it is not known.
+            reach: is told of every point at which a crash makes a difference.
 
         Raises:
             ValueError: `process` is no token.
         """
         if not is_token(process):
             raise ValueError(f"{process!r} can't name a process: use 1 to 64 of A-Z a-z 0-9 _ -")
-        client = cls(bus, process, lanes)
+        client = cls(bus, process, lanes, reach)
         await bus.client.subscribe(client._reply_to, cb=client._on_replies)
         await bus.flush()
         return client
@@ -147,6 +156,7 @@ class ActorClient:
         outbox = self._outboxes.get((tenant, room)) or self._outbox_of_lane(tenant, room)
         if len(outbox.waiting) >= OUTBOX_COMMANDS_MAX:
             raise Refusal(ErrorCode.UNAVAILABLE, "too much waits to be sent; try again shortly")
+        self._reach("command_taken")
         outbox.waiting.append((kind, room, command))
         if not outbox.sending:
             outbox.sending = True
@@ -186,17 +196,23 @@ class ActorClient:
     async def _publish(self, subject: str, data: bytes) -> None:
         # The order of a client's commands is kept by not going on before this one is buffered.
         headers = {"Nats-Msg-Id": f"{self._process}.{next(self._numbers)}"}
+        loop = asyncio.get_running_loop()
         while True:
+            # Two turns of the loop later: one for the library's own task to take the message, one for
+            # the loop to write it.
+            loop.call_soon(loop.call_soon, self._reach, "command_published")
             try:
                 await self._bus.publish_acked(
                     subject, data, timeout_s=PUBLISH_TIMEOUT_S, headers=headers
                 )
+                self._reach("command_stored")
                 return
             except PublishFailed as error:
                 log.warning("client.publish_repeated", subject=subject, error=str(error))
                 await asyncio.sleep(RETRY_WAIT_S)
 
     async def _on_replies(self, message: Msg) -> None:
+        self._reach("event_received")
         for reply in decode_replies(message.data):
             handler = self._handlers.get(reply.ref[:2])
             if handler is not None:
@@ -217,6 +233,7 @@ class ActorClient:
         """Listen to what a room commits; on return the server has the subscription."""
 
         async def on_event(message: Msg) -> None:
+            self._reach("event_received")
             handler(decode_event(message.data))
 
         subscription = await self._bus.client.subscribe(event_subject(tenant, room), cb=on_event)
@@ -291,4 +308,4 @@ def _next_batch(waiting: deque[_Waiting]) -> tuple[RoomKind, list[str], list[byt
     return kind, rooms, commands
 
 
-__all__ = ["ActorClient", "PublishFailed", "Unsubscribe"]
+__all__ = ["ActorClient", "PublishFailed", "Reach", "Unsubscribe"]

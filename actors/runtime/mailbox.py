@@ -58,6 +58,7 @@ class Mailbox:
         "behaviour",
         "changed",
         "committed",
+        "committed_state",
         "epoch",
         "head",
         "key",
@@ -74,9 +75,10 @@ class Mailbox:
         self.behaviour = behaviour
         self.head = head
         self.committed = head
-        """The head as MongoDB has it; `head` runs ahead while a commit is under way."""
+        """The head as MongoDB has it; `head` and `state` run ahead while commits are under way."""
         self.key = key
         self.state: Any = behaviour.initial
+        self.committed_state: Any = self.state
         self.applied = 0
         """The seq of the last saved snapshot."""
         self.changed = 0
@@ -139,14 +141,24 @@ class Mailbox:
             self.changed = record.seq
         self.remember(record, mark)
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether records are planned that MongoDB does not have yet."""
+        return self.head.seq != self.committed.seq
+
+    def settle(self, head: Head, state: Any) -> None:
+        """Note what MongoDB has now."""
+        self.committed, self.committed_state = head, state
+
     def remember(self, record: Record, mark: str | None) -> None:
         """Keep a receipt for the next time the command comes."""
         self.recent[(record.actor, record.client_id)] = Known(record, mark)
 
     def trim(self) -> None:
         """Keep the last receipts only. Not before a commit is done: it may repeat more commands than
-        that, and must know each of them to get done."""
-        while len(self.recent) > RECENT_COMMANDS_PER_ROOM:
+        that, and must know each of them to get done. Nor what is planned ahead, for the same reason."""
+        ahead = self.head.seq - self.committed.seq
+        while len(self.recent) > RECENT_COMMANDS_PER_ROOM + ahead:
             self.recent.popitem(last=False)
 
 

@@ -80,9 +80,21 @@ class Mailboxes:
                 found[room] = loaded
         return found
 
+    def at_hand(self, room: str) -> Mailbox | None:
+        """The mailbox of a room that can be worked with at once."""
+        mailbox = self._known.get(room)
+        if mailbox is None or self._needs_new_key(mailbox):
+            return None
+        mailbox.used_at = time.monotonic()
+        self._known.move_to_end(room)
+        return mailbox
+
+    def _needs_new_key(self, mailbox: Mailbox) -> bool:
+        return mailbox.key.is_spent(mailbox.head.seq + 1, self._services.now_ms())
+
     async def _renew_key(self, mailbox: Mailbox) -> None:
-        seq = mailbox.head.seq + 1
-        if mailbox.key.is_spent(seq, self._services.now_ms()):
+        if self._needs_new_key(mailbox):
+            seq = mailbox.head.seq + 1
             keys = self._services.keys
             mailbox.key = await keys.current_room_key(self._tenant, mailbox.room, seq)
 
@@ -105,6 +117,7 @@ class Mailboxes:
             mailbox.state = behaviour.from_bytes(snapshot.state)
             mailbox.applied = snapshot.applied
         folded = await self._fold(mailbox)
+        mailbox.settle(head, mailbox.state)
         if folded:
             # The last owner was cut off between its commit and its projections.
             await project(self._projections, mailbox, folded)
@@ -147,7 +160,10 @@ class Mailboxes:
         """Save the state of rooms that have grown much since the last time."""
         for room in rooms:
             mailbox = self._known.get(room)
-            if mailbox is not None and mailbox.head.seq - mailbox.applied >= SNAPSHOT_EVERY_RECORDS:
+            if (
+                mailbox is not None
+                and mailbox.committed.seq - mailbox.applied >= SNAPSHOT_EVERY_RECORDS
+            ):
                 await save_snapshot(self._projections, mailbox)
 
     def forget_lane(self, lane: int) -> None:
@@ -162,7 +178,7 @@ class Mailboxes:
         return [
             mailbox
             for position, mailbox in enumerate(self._known.values())
-            if position < surplus or mailbox.used_at < silent_since
+            if (position < surplus or mailbox.used_at < silent_since) and not mailbox.is_ahead
         ]
 
     def of_lane(self, lane: int) -> list[Mailbox]:

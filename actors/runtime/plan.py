@@ -15,9 +15,10 @@ from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import EventType
 from actors.runtime.behaviour import behaviour_of
 from actors.runtime.mailbox import Mailbox, Proposal, receipt_of
-from store.chain import Source, link
+from store.chain import Head, Source, head_of, link
 from store.contents import blocks
 from store.driver import Document
+from store.keys import RoomKey
 from store.record import SALT_BYTES, Record
 from store.sealing import seal_content
 
@@ -85,11 +86,20 @@ class RoomPart:
     """One room's share of a commit."""
 
     mailbox: Mailbox
+    key: RoomKey
+    """One key for the whole part, also if the room gets a new one while this is being planned."""
     records: list[Record] = field(default_factory=list)
     sealed: list[bytes] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     events: list[tuple[int, EventType]] = field(default_factory=list)
     """Those that change the state, with their seqs."""
+    state: Any = None
+    """The state after the last of them. The mailbox's own may be further by the time this is written."""
+
+    @property
+    def head(self) -> Head:
+        """The head after the last record."""
+        return head_of(self.records[-1])
 
 
 @dataclass(slots=True)
@@ -111,7 +121,7 @@ class Plan:
         return [
             document
             for part in self.rooms.values()
-            for document in blocks(part.records, part.sealed, part.mailbox.key)
+            for document in blocks(part.records, part.sealed, part.key)
         ]
 
     def changed(self) -> list[tuple[Mailbox, list[tuple[int, EventType]]]]:
@@ -153,14 +163,14 @@ class Plan:
         scope = (self.tenant, mailbox.room, item.epoch)
         record = link(scope, mailbox.head, proposal.draft, now_ms, salt)
         content = proposal.draft.content
-        sealed = seal_content(mailbox.key.cipher, record, salt, content)
+        part = self.rooms.get(mailbox.room) or RoomPart(mailbox, mailbox.key)
+        sealed = seal_content(part.key.cipher, record, salt, content)
         entry = entry_for(record, content)
         state = mailbox.after(record, proposal.event)
         # Nothing above changes anything, so a fault there leaves no half of a record behind.
         mailbox.advance(record, state, proposal.fingerprint)
-        part = self.rooms.get(mailbox.room)
-        if part is None:
-            part = self.rooms[mailbox.room] = RoomPart(mailbox)
+        self.rooms[mailbox.room] = part
+        part.state = state
         part.records.append(record)
         part.sealed.append(sealed)
         part.entries.append(entry)

@@ -21,19 +21,20 @@ async def project(
     """Write what the events (with their seqs, ascending) changed."""
     if mailbox.room == TENANT_ROOM:
         for _, event in events:
-            await _project_tenant_event(projections, mailbox.state, event)
+            await _project_tenant_event(projections, mailbox.committed_state, event)
     else:
-        state: RoomState = mailbox.state
+        state: RoomState = mailbox.committed_state
+        applied = mailbox.committed.seq
         if state.exists:
-            row = room_row(mailbox.room, state, mailbox.head.seq)
+            row = room_row(mailbox.room, state, applied)
             await projections.save_room(row, mailbox.behaviour.to_bytes(state))
-            mailbox.applied = mailbox.head.seq
+            mailbox.applied = applied
 
 
 async def save_snapshot(projections: Projections, mailbox: Mailbox) -> None:
     """Write the state, so that a reload reads a short tail only."""
-    applied = mailbox.head.seq
-    state = mailbox.behaviour.to_bytes(mailbox.state)
+    applied = mailbox.committed.seq
+    state = mailbox.behaviour.to_bytes(mailbox.committed_state)
     await projections.save_state(mailbox.room, Snapshot(applied, state))
     mailbox.applied = max(mailbox.applied, applied)
 

@@ -71,7 +71,7 @@ class Recovery:
         await self._check_heads(plan)
         asked: Asked = defaultdict(list)
         for refused in plan.refused:
-            if refused.mailbox.head.seq:
+            if refused.mailbox.committed.seq:
                 command = refused.command
                 asked[(refused.mailbox.room, command.actor)].append(command.client_id)
         await self._teach(plan.mailboxes, asked)
@@ -85,7 +85,7 @@ class Recovery:
         rooms = {refused.mailbox.room for refused in plan.refused} - plan.rooms.keys()
         heads = await asyncio.gather(*map(self._log.head, rooms))
         for room, head in zip(rooms, heads, strict=True):
-            if head.hash != plan.mailboxes[room].head.hash:
+            if head.hash != plan.mailboxes[room].committed.hash:
                 raise WrongPlace(f"another writer was in room {room}")
 
     async def _committed(self, items: list[Item]) -> dict[Source, Record]:

@@ -1,4 +1,4 @@
-"""The commit of one tenant: one at a time; what arrives meanwhile is the next one.
+"""The commit of one tenant: one at a time; what arrives meanwhile is planned as the next one.
 
 decide -> seal -> insert contents -> insert records -> project -> publish -> answer
 """
@@ -6,23 +6,22 @@ decide -> seal -> insert contents -> insert records -> project -> publish -> ans
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
 from pymongo.errors import PyMongoError
 
-from actors.protocol.limits import COMMIT_RECORDS_MAX
 from actors.runtime.announce import Announcer
+from actors.runtime.batch import Batch, Queued, queued
 from actors.runtime.deadletter import bury_command, bury_message
 from actors.runtime.lane import Inbound, Lane
 from actors.runtime.mailbox import Mailbox
-from actors.runtime.mailboxes import Mailboxes, RoomUnreadable
-from actors.runtime.plan import Item, Plan, read_command
+from actors.runtime.mailboxes import Mailboxes
+from actors.runtime.plan import Plan
 from actors.runtime.projector import project
 from actors.runtime.recovery import Recovery
 from actors.runtime.services import Services
-from store.chain import Cursor, Head, Source, head_of
+from store.chain import Cursor, Head
 from store.errors import WrongPlace
 from store.log import TenantLog
 
@@ -48,7 +47,9 @@ class TenantWorker:
         self._services = services
         self._announcer = Announcer(services.bus, tenant)
         self._recovery = Recovery(self.log, self.mailboxes, self._announcer)
-        self._waiting: deque[_Queued] = deque()
+        self._waiting: deque[Queued] = deque()
+        self._ahead = Batch(tenant)
+        self._is_writing = False
         self._wakeup = asyncio.Event()
         self._committing = asyncio.Lock()
         self._idle = asyncio.Event()
@@ -59,8 +60,9 @@ class TenantWorker:
 
     def enqueue(self, message: Inbound) -> None:
         """Take a message; its lane must be live when its turn comes."""
-        # Read now: while a commit waits for MongoDB this costs nobody anything.
-        self._waiting.append(_Queued(message, _items(message)))
+        self._waiting.append(queued(message))
+        if self._is_writing:
+            self._ahead.take_ready(self._waiting, self.mailboxes.at_hand, self._services.now_ms())
         self._idle.clear()
         self._wakeup.set()
 
@@ -75,20 +77,22 @@ class TenantWorker:
 
     def oldest_waiting_s(self) -> float:
         """Age of the oldest message that waits, in seconds."""
-        return time.monotonic() - self._waiting[0].message.arrived if self._waiting else 0.0
+        oldest = next(iter(self._ahead.taken or self._waiting), None)
+        return 0.0 if oldest is None else time.monotonic() - oldest.message.arrived
 
     async def run(self) -> None:
         """Commit for ever."""
         while True:
             await self._wakeup.wait()
             self._wakeup.clear()
-            while self._waiting:
-                taken, items = self._take()
+            while self._waiting or self._ahead.taken:
                 started = time.monotonic()
                 async with self._committing:
-                    count = await self._commit(taken, items)
+                    batch, self._ahead = self._ahead, Batch(self.tenant)
+                    batch.take(self._waiting)
+                    count = await self._commit(batch)
                     await self._bury_messages()
-                    await self._see_through(taken)
+                    await self._see_through(batch)
                 if count:
                     self._services.metrics.commit_seconds.observe(time.monotonic() - started)
                     self._services.metrics.commit_records.observe(count)
@@ -101,6 +105,7 @@ class TenantWorker:
     async def drop_lane(self, lane: Lane) -> None:
         """Forget what a lane brought, and wait for the commit that may hold some of it."""
         lane.live = False
+        self._plan_nothing_ahead()
         self._waiting = deque(queued for queued in self._waiting if queued.message.lane is not lane)
         try:
             async with asyncio.timeout(PUT_DOWN_S), self._committing:
@@ -122,38 +127,37 @@ class TenantWorker:
             more = len(silent) == PUT_DOWN_AT_ONCE
 
     async def _put_down(self, mailboxes: list[Mailbox]) -> None:
-        await self._note_heads([(mailbox, mailbox.head) for mailbox in mailboxes])
+        await self._note_heads([(mailbox, mailbox.committed) for mailbox in mailboxes])
         for mailbox in mailboxes:
             await self.mailboxes.put_down(mailbox)
 
-    def _take(self) -> tuple[list[Inbound], list[Item]]:
-        taken: list[Inbound] = []
-        items: list[Item] = []
-        while self._waiting and (not taken or len(items) < COMMIT_RECORDS_MAX):
-            queued = self._waiting.popleft()
-            if queued.message.lane.live:
-                taken.append(queued.message)
-                items.extend(queued.items)
-        return taken, items
+    def _plan_nothing_ahead(self) -> None:
+        # What was planned rests on a commit that did not come, or on commands that are no longer ours.
+        ahead, self._ahead = self._ahead, Batch(self.tenant)
+        self._waiting.extendleft(reversed(ahead.taken))
+        self.mailboxes.forget(ahead.rooms)
 
-    async def _commit(self, taken: list[Inbound], items: list[Item]) -> int:
-        lanes = {(message.lane.number, message.lane.epoch): message.lane for message in taken}
+    async def _commit(self, batch: Batch) -> int:
         wait_s = RETRY_WAIT_MIN_S
         unsettled = False
-        while items := _of_live_lanes(items, lanes):
+        batch.drop_dead_lanes()
+        while batch.items:
             try:
                 if unsettled:
-                    items = await self._recovery.settle(items)
+                    batch.start_over(await self._recovery.settle(batch.items))
                     unsettled = False
-                plan = await self._plan(items, lanes)
-                await self._write(plan)
-                return len(plan.records)
+                await self._plan(batch)
+                await self._write(batch.plan)
+                return len(batch.plan.records)
             except (WrongPlace, PyMongoError) as error:
                 unsettled = True
                 self._count_failure(error)
-                self.mailboxes.forget({item.room for item in items})
+                self.mailboxes.forget(batch.rooms)
+                self._plan_nothing_ahead()
                 await asyncio.sleep(wait_s)
                 wait_s = min(RETRY_WAIT_MAX_S, wait_s * 2)
+                batch.start_over(batch.items)
+                batch.drop_dead_lanes()
         if unsettled:
             await self._secure_what_was_left()
         return 0
@@ -173,36 +177,19 @@ class TenantWorker:
             metrics.retries.inc()
             log.warning("commit.unknown_outcome", tenant=self.tenant, error=repr(error))
 
-    async def _plan(self, items: list[Item], lanes: dict[tuple[int, int], Lane]) -> Plan:
-        rooms = dict.fromkeys(item.room for item in items)
-        mailboxes = await self.mailboxes.get_all(rooms)
-        now_ms = self._services.now_ms()
-        plan = Plan(self.tenant)
-        for item in items:
-            mailbox, lane = mailboxes[item.room], lanes[_lane_key(item)]
-            if not lane.live:
-                # Nor anything after what was left out: the greatest source is the cursor.
-                lane.abandoned = True
-            elif isinstance(mailbox, RoomUnreadable):
-                plan.add_unavailable(item, str(mailbox))
-            elif mailbox.epoch > item.epoch:
-                # Somebody who owns this lane after us has written: we no longer do.
-                lane.live, lane.abandoned = False, True
-                lane.on_fenced(mailbox.epoch)
-            else:
-                mailbox.epoch, mailbox.lane = item.epoch, item.source.lane
-                plan.add(item, mailbox, now_ms)
+    async def _plan(self, batch: Batch) -> None:
+        mailboxes = await self.mailboxes.get_all(batch.unplanned_rooms)
+        batch.plan_rest(mailboxes, self._services.now_ms())
         self._services.reach("planned")
-        return plan
 
     async def _write(self, plan: Plan) -> None:
         services = self._services
         await self._recovery.confirm(plan)
         if plan.records:
-            await self.log.append(plan.records, plan.contents(), services.reach)
+            await self._append(plan)
             services.metrics.records.inc(len(plan.records))
             for part in plan.rooms.values():
-                part.mailbox.committed = head_of(part.records[-1])
+                part.mailbox.settle(part.head, part.state)
             services.reach("records_written")
             await self._project(plan)
             services.reach("projected")
@@ -218,6 +205,14 @@ class TenantWorker:
         await self.mailboxes.save_long_tails(plan.rooms)
         for mailbox in plan.mailboxes.values():
             mailbox.trim()
+
+    async def _append(self, plan: Plan) -> None:
+        contents = plan.contents()
+        self._is_writing = True
+        try:
+            await self.log.append(plan.records, contents, self._services.reach)
+        finally:
+            self._is_writing = False
 
     async def _project(self, plan: Plan) -> None:
         for mailbox, events in plan.changed():
@@ -236,8 +231,8 @@ class TenantWorker:
             self._services.metrics.dead_letters.labels("room").inc()
             log.warning("dead_letter", tenant=self.tenant, subject=subject, reason=reason)
 
-    async def _see_through(self, taken: list[Inbound]) -> None:
-        for message in taken:
+    async def _see_through(self, batch: Batch) -> None:
+        for message, _ in batch.taken:
             lane = message.lane
             if not lane.abandoned:
                 lane.seen = Cursor(message.src, len(message.commands))
@@ -270,43 +265,3 @@ class TenantWorker:
         await self.mailboxes.projections.save_heads({box.room: head for box, head in moved})
         for mailbox, head in moved:
             mailbox.noted = max(mailbox.noted, head.seq)
-
-
-@dataclass(frozen=True, slots=True)
-class _Queued:
-    """A message that waits, and the commands of it that are still to be done."""
-
-    message: Inbound
-    items: list[Item]
-
-
-def _lane_key(item: Item) -> tuple[int, int]:
-    return item.source.lane, item.epoch
-
-
-def _of_live_lanes(items: list[Item], lanes: dict[tuple[int, int], Lane]) -> list[Item]:
-    live: list[Item] = []
-    for item in items:
-        lane = lanes[_lane_key(item)]
-        if lane.live:
-            live.append(item)
-        else:
-            lane.abandoned = True
-    return live
-
-
-def _items(message: Inbound) -> list[Item]:
-    lane = message.lane
-    first = lane.cursor.index + 1 if message.src == lane.cursor.src else 0
-    return [
-        Item(
-            room=room,
-            source=Source(lane.number, message.src, position),
-            epoch=lane.epoch,
-            reply_to=message.reply_to,
-            raw=raw,
-            read=read_command(room, raw),
-        )
-        for position, (room, raw) in enumerate(zip(message.rooms, message.commands, strict=True))
-        if position >= first
-    ]
