@@ -198,8 +198,7 @@ class ActorClient:
         headers = {"Nats-Msg-Id": f"{self._process}.{next(self._numbers)}"}
         loop = asyncio.get_running_loop()
         while True:
-            # Two turns of the loop later: one for the library's own task to take the message, one for
-            # the loop to write it.
+            # Two turns of the loop later: in the first the library's own task writes the message.
             loop.call_soon(loop.call_soon, self._reach, "command_published")
             try:
                 await self._bus.publish_acked(

@@ -128,7 +128,8 @@ async def run_gateway(settings: ProcessSettings) -> None:
             argon2_memory_kib=settings.argon2_memory_kib,
             argon2_passes=settings.argon2_passes,
         )
-        client = await ActorClient.start(bus, settings.process_name, reader.lanes_of)
+        reach = armed(settings.failpoints)
+        client = await ActorClient.start(bus, settings.process_name, reader.lanes_of, reach)
         stack.push_async_callback(client.drain)
         services = GatewayServices(
             reader=reader,
@@ -142,6 +143,7 @@ async def run_gateway(settings: ProcessSettings) -> None:
             verifier=room_verifier(connection, keys),
             metrics=GatewayMetrics(CollectorRegistry()),
             unavailable=(PyMongoError, PublishFailed),
+            reach=reach,
         )
         config = server_config(create_app(services), chosen, host=settings.host, port=settings.port)
         # uvicorn takes SIGTERM and SIGINT itself, and closes its sockets before it returns.

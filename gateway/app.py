@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 from starlette.routing import WebSocketRoute
 
-from actors.client import ActorClient
+from actors.client import ActorClient, Reach
 from actors.protocol.limits import FRAME_BYTES_MAX
 from gateway import errors
 from gateway.auth import SessionCheck, SignIn
@@ -45,7 +45,7 @@ class GatewayServices:
     """What a gateway is made of.
 
     `unavailable` are the exceptions by which the libraries underneath say that a server does not
-    answer; they become 503 instead of 500.
+    answer; they become 503 instead of 500. `reach` is told when sockets were written to.
     """
 
     reader: Reader
@@ -56,6 +56,7 @@ class GatewayServices:
     verifier: Verifier
     metrics: GatewayMetrics
     unavailable: tuple[type[Exception], ...] = ()
+    reach: Reach = lambda _: None
 
 
 class ProblemView(BaseModel):
@@ -83,7 +84,12 @@ def create_app(services: GatewayServices) -> FastAPI:
             actors=services.actors,
             tokens=tokens,
             sessions=sessions,
-            fanout=Fanout(services.actors.subscribe_events, services.metrics, background.spawn),
+            fanout=Fanout(
+                services.actors.subscribe_events,
+                services.metrics,
+                background.spawn,
+                services.reach,
+            ),
             replayer=Replayer(services.metrics),
             settings=settings,
             metrics=services.metrics,

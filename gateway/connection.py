@@ -40,7 +40,7 @@ from gateway.limits import HELLO_TIMEOUT_S, SESSION_CHECK_S
 from gateway.metrics import GatewayMetrics
 from gateway.outlet import Outlet
 from gateway.replay import Replayer
-from gateway.rooms import visible_room
+from gateway.rooms import no_such_room, visible_room
 from gateway.session import Session, SessionState, refusal_of_text
 from gateway.settings import GatewaySettings
 from gateway.tokens import Principal, Tokens
@@ -138,8 +138,10 @@ class Connection:
                 self._post(frame)
             case Subscribe():
                 self._in_turn(self._subscribe(frame))
-            case Unsubscribe():
+            case Unsubscribe() if frame.room in self._session.subscriptions:
                 self._in_turn(self._unsubscribe(frame.room))
+            case Unsubscribe():
+                self._out.reject_for(no_such_room(), frame.room)
             case Hello():
                 self._in_turn(self._hello(frame.token))
             case Ping():
@@ -339,7 +341,7 @@ class Connection:
         listed = feed.is_member(principal.user, row.applied, principal.user in row.members)
         if follower.listed_only and not listed:
             self._services.fanout.leave(principal.tenant, feed, follower)
-            raise Refusal(ErrorCode.NOT_FOUND, "no such room")
+            raise no_such_room()
         return feed, follower
 
     async def _replay(self, feed: RoomFeed, follower: Follower, after: int | None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from actors.client import Unsubscribe
+from actors.client import Reach, Unsubscribe
 from actors.protocol.envelope import RoomEvent
 from gateway.feed import Follower, RoomFeed, Spawn
 from gateway.history import RoomHistory
@@ -31,11 +31,16 @@ class Fanout:
     """See the module."""
 
     def __init__(
-        self, subscribe_events: SubscribeEvents, metrics: GatewayMetrics, spawn: Spawn
+        self,
+        subscribe_events: SubscribeEvents,
+        metrics: GatewayMetrics,
+        spawn: Spawn,
+        reach: Reach = lambda _: None,
     ) -> None:
         self._subscribe_events = subscribe_events
         self._metrics = metrics
         self._spawn = spawn
+        self._reach = reach
         self._places: dict[tuple[str, str], _Place] = {}
 
     async def join(
@@ -79,9 +84,11 @@ class Fanout:
         feed = place.feed
 
         def on_event(event: RoomEvent) -> None:
-            started = time.perf_counter()
+            started, head = time.perf_counter(), feed.head
             feed.on_event(event)
             self._metrics.event_to_write.observe(time.perf_counter() - started)
+            if feed.head > head:
+                self._reach("delivered")
 
         try:
             # Listening comes first: what is committed after the head was read arrives as an event.

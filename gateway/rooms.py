@@ -11,6 +11,11 @@ def may_see(row: RoomRow, principal: Principal) -> bool:
     return principal.user in row.members or principal.role in row.open_to
 
 
+def no_such_room() -> Refusal:
+    """What is said of a hidden room and of none, on every frame and route in the same words."""
+    return Refusal(ErrorCode.NOT_FOUND, "no such room")
+
+
 async def visible_room(reader: TenantReader, principal: Principal, room: str) -> RoomRow:
     """The row of a room that the principal may see.
 
@@ -19,5 +24,5 @@ async def visible_room(reader: TenantReader, principal: Principal, room: str) ->
     """
     row = await reader.room(room)
     if row is None or not may_see(row, principal):
-        raise Refusal(ErrorCode.NOT_FOUND, "no such room")
+        raise no_such_room()
     return row

@@ -70,8 +70,6 @@ FRAMES: Final[dict[str, Callable[[str], Json | None]]] = {
     "hello": lambda _: None,
 }
 """Every frame that a client may send: its fields, or None if it names nothing of a tenant."""
-SILENT: Final = frozenset({"unsubscribe"})
-"""Frames that need no answer: to stop following what is not followed changes nothing."""
 
 
 async def routes_of(http: httpx.AsyncClient) -> list[str]:
@@ -238,7 +236,8 @@ async def test_a_foreign_room_is_not_there_for_any_frame_and_nothing_of_it_is_he
             assert there == nowhere
             for type_, answers in there.items():
                 told = [(answer["type"], answer["code"]) for answer in answers]
-                assert told == ([] if type_ in SILENT else [("rejected", "not_found")]), type_
+                assert told == [("rejected", "not_found")], type_
+            assert there["unsubscribe"] == there["subscribe"]
             await ours.say(room, "secret", "c-1")
             assert (await ours.entries(1))[0]["seq"] == 2
             assert await theirs.echo("silence") == []

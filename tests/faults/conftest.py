@@ -8,6 +8,9 @@ import pytest
 from deploy.local.stack import LocalStack
 from tests.actors.running import Running, running_on
 
+# Before they are imported, so that their assertions tell as much as those of the tests.
+pytest.register_assert_rewrite("tests.e2e.clients", "tests.e2e.persistent")
+
 
 @pytest.fixture(scope="module")
 async def field(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:

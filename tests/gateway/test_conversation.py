@@ -170,9 +170,8 @@ async def test_who_unsubscribes_hears_nothing_more() -> None:
     async with served() as it, it.signed_in("bob") as client:
         await client.follow()
         await client.send(type="unsubscribe", room=ROOM)
-        await client.send(type="unsubscribe", room="room_none")
         await client.send(type="ping")
-        await client.get()
+        assert (await client.get())["type"] == "pong"
         it.world.commit(
             "acme", ROOM, room_command(type="post", actor="usr_ana", client_id="x", body="x")
         )
@@ -180,6 +179,22 @@ async def test_who_unsubscribes_hears_nothing_more() -> None:
 
         assert (await client.get())["type"] == "pong"
         await eventually(lambda: not it.world.at("acme", ROOM).handlers)
+
+
+async def test_a_room_that_is_not_followed_is_not_there_to_unsubscribe_from() -> None:
+    async with served() as it, it.signed_in("bob") as client:
+        await client.send(type="subscribe", room="room_none")
+        nowhere = await client.get()
+        assert (nowhere["type"], nowhere["code"]) == ("rejected", "not_found")
+
+        for room in ("room_none", ROOM):
+            await client.send(type="unsubscribe", room=room)
+            assert await client.get() == nowhere | {"room": room}
+
+        await client.follow()
+        await client.send(type="unsubscribe", room=ROOM)
+        await client.send(type="unsubscribe", room=ROOM)
+        assert await client.get() == nowhere | {"room": ROOM}
 
 
 async def test_who_unsubscribes_right_after_a_post_is_still_told_what_became_of_it() -> None:
