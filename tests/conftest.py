@@ -1,7 +1,8 @@
 """What every test may ask for: the servers of this run, and a tenant of its own."""
 
+import gc
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -21,7 +22,20 @@ WITH_SERVERS: Final = tuple(Path(__file__).parent / name for name in ("e2e", "fa
 
 # An example that takes long on a busy machine is no wrong result.
 settings.register_profile("untimed", deadline=None)
+# What `check` asks for: a developer runs it all day, and the whole suite tries all examples.
+settings.register_profile("few", deadline=None, max_examples=20)
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let the collector of garbage pass over all that is imported: it is never garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

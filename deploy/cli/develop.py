@@ -12,6 +12,8 @@ from deploy.context import ROOT
 
 PASS_ON: Final = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 PACKAGES: Final = ("gateway", "actors", "connectors", "store", "deploy", "tests")
+FAST_TESTS: Final = ("-m", "not servers and not slow and not paced", "--hypothesis-profile=few")
+"""Seconds on two cores. `test` leaves none out, and lets Hypothesis try all its examples."""
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +32,7 @@ def register(app: typer.Typer) -> None:
             ("ruff", "check", "."),
             ("mypy", *PACKAGES),
             ("lint-imports",),
-            ("pytest", "-q", "-n", "auto", "-m", "not servers and not slow"),
+            ("pytest", "-q", "-n", "auto", *FAST_TESTS),
         )
         for step in steps:
             typer.echo(f"== {' '.join(step)}")

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.architecture.tree import PACKAGES, ROOT, code, imported, is_under
+from tests.architecture.tree import PACKAGES, ROOT, code, imported, imports, is_under
 
 WALLS: Final[dict[str, tuple[str, ...]]] = {
     "motor": ("store/driver.py",),
@@ -51,9 +51,9 @@ def test_the_contracts_of_the_layers_are_kept() -> None:
 def test_a_foreign_package_is_imported_behind_its_wall_only(package: str) -> None:
     outside = [
         f"{path}: {name}"
-        for path, module in code().items()
+        for path, names in imports().items()
         if not is_under(path, WALLS[package])
-        for name in imported(module)
+        for name in names
         if name.split(".")[0] == package
         and not (name.startswith(ACTORS_CATCH) and path.startswith("actors/"))
     ]
@@ -61,16 +61,16 @@ def test_a_foreign_package_is_imported_behind_its_wall_only(package: str) -> Non
 
 
 def test_no_wall_stands_around_nothing() -> None:
-    used = {name.split(".")[0] for module in code().values() for name in imported(module)}
+    used = {name.split(".")[0] for names in imports().values() for name in names}
     assert WALLS.keys() - used == set()
 
 
 def test_the_protocol_needs_the_standard_library_pydantic_and_orjson_only() -> None:
     foreign = [
         f"{path}: {name}"
-        for path, module in code().items()
+        for path, names in imports().items()
         if path.startswith("actors/protocol/")
-        for name in imported(module)
+        for name in names
         if name.split(".")[0] not in PROTOCOL_MAY_USE and not name.startswith("actors.protocol")
     ]
     assert foreign == []

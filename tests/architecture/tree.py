@@ -45,6 +45,12 @@ def code_of_tests() -> dict[str, ast.Module]:
     return parsed(("tests",))
 
 
+@cache
+def imports() -> dict[str, tuple[str, ...]]:
+    """What every module of the five packages imports, by its path."""
+    return {path: tuple(imported(module)) for path, module in code().items()}
+
+
 def parsed(packages: tuple[str, ...]) -> dict[str, ast.Module]:
     """Modules by path."""
     return {

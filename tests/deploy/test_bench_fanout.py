@@ -1,6 +1,7 @@
 """The bare server is a fair limit: it sends what the gateway sends, to everybody, in order."""
 
 import orjson
+import pytest
 
 from actors.protocol.envelope import Entry
 from deploy.bench.fanout import ACTOR, BareRoom, Member
@@ -50,6 +51,7 @@ async def test_its_frames_are_the_gateways_byte_for_byte() -> None:
     assert orjson.loads(expected.payload)["at"] == "2026-01-01T00:00:00.000Z"
 
 
+@pytest.mark.paced
 async def test_everything_that_is_sent_arrives_at_all_clients_in_order() -> None:
     result = await bare_fanout(0.3)
     assert result.acknowledged == result.sent > 0

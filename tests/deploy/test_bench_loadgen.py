@@ -60,6 +60,7 @@ def flaws(result: LoadResult) -> dict[str, int]:
     return {name: count for name, count in {**counts, **result.faults}.items() if count}
 
 
+@pytest.mark.paced
 async def test_an_honest_server_gets_a_clean_report_in_which_everything_adds_up() -> None:
     gateway = FakeGateway()
     result = await loaded(gateway, rooms=("room-1", "room-2"))
@@ -73,6 +74,7 @@ async def test_an_honest_server_gets_a_clean_report_in_which_everything_adds_up(
     assert 0 < result.p50_ms <= result.p999_ms
 
 
+@pytest.mark.paced
 async def test_every_body_is_256_ascii_bytes_and_no_two_are_alike() -> None:
     gateway = FakeGateway()
     await loaded(gateway)
@@ -81,6 +83,7 @@ async def test_every_body_is_256_ascii_bytes_and_no_two_are_alike() -> None:
     assert len(set(bodies)) == len(bodies)
 
 
+@pytest.mark.paced
 async def test_frames_with_their_keys_in_another_order_are_understood() -> None:
     gateway = FakeGateway(
         encode=lambda entry: orjson.dumps(dict(reversed(entry.items())), option=orjson.OPT_INDENT_2)
@@ -90,17 +93,20 @@ async def test_frames_with_their_keys_in_another_order_are_understood() -> None:
     assert result.delivered == result.acknowledged * CLIENTS > 0
 
 
+@pytest.mark.paced
 async def test_an_entry_that_one_socket_never_gets_is_lost() -> None:
     gateway = FakeGateway(deliver=lambda seq, to, frame: [] if (seq, to) == (5, 1) else [frame])
     assert flaws(await loaded(gateway)).pop("lost") == 1
 
 
+@pytest.mark.paced
 async def test_entries_that_stop_coming_are_lost_though_no_gap_is_seen() -> None:
     gateway = FakeGateway(deliver=lambda seq, to, frame: [] if seq > 9 and to == 2 else [frame])
     result = await loaded(gateway, in_flight=1)
     assert result.lost == gateway.rooms["room-1"].seq - 9 > 0
 
 
+@pytest.mark.paced
 async def test_an_entry_that_comes_twice_is_doubled() -> None:
     gateway = FakeGateway(
         deliver=lambda seq, to, frame: [frame] * (2 if (seq, to) == (5, 1) else 1)
@@ -108,6 +114,7 @@ async def test_an_entry_that_comes_twice_is_doubled() -> None:
     assert flaws(await loaded(gateway)) == {"doubled": 1}
 
 
+@pytest.mark.paced
 async def test_a_message_that_is_committed_at_two_places_is_doubled() -> None:
     def fate(number: int) -> Fate:
         return "commit_twice" if number == 7 else "commit"
@@ -115,6 +122,7 @@ async def test_a_message_that_is_committed_at_two_places_is_doubled() -> None:
     assert flaws(await loaded(FakeGateway(fate=fate))) == {"doubled": 1}
 
 
+@pytest.mark.paced
 async def test_entries_in_the_wrong_order_are_told_from_lost_ones() -> None:
     held: list[bytes] = []
 
@@ -127,6 +135,7 @@ async def test_entries_in_the_wrong_order_are_told_from_lost_ones() -> None:
     assert flaws(await loaded(FakeGateway(deliver=swap))) == {"reordered": 1}
 
 
+@pytest.mark.paced
 async def test_a_message_that_comes_back_with_another_text_is_altered() -> None:
     def encode(entry: dict[str, Any]) -> bytes:
         body = entry["body"][:-1] + "!" if entry["seq"] == 5 else entry["body"]
@@ -135,6 +144,7 @@ async def test_a_message_that_comes_back_with_another_text_is_altered() -> None:
     assert flaws(await loaded(FakeGateway(encode=encode))) == {"altered": 1}
 
 
+@pytest.mark.paced
 async def test_messages_whose_acknowledgement_never_comes_are_named() -> None:
     def fate(number: int) -> Fate:
         return "commit_silently" if number % 10 == 0 else "commit"
@@ -145,6 +155,7 @@ async def test_messages_whose_acknowledgement_never_comes_are_named() -> None:
     assert all_acknowledged(result) == gateway.acknowledged
 
 
+@pytest.mark.paced
 async def test_messages_that_vanish_are_unacknowledged_and_nothing_is_lost() -> None:
     def fate(number: int) -> Fate:
         return "swallow" if number == 3 else "commit"
@@ -152,6 +163,7 @@ async def test_messages_that_vanish_are_unacknowledged_and_nothing_is_lost() -> 
     assert flaws(await loaded(FakeGateway(fate=fate))) == {"unacknowledged": 1}
 
 
+@pytest.mark.paced
 async def test_refusals_are_counted_by_code_and_the_load_goes_on() -> None:
     def fate(number: int) -> Fate:
         return "reject" if number % 5 == 0 else "commit"
@@ -164,12 +176,14 @@ async def test_refusals_are_counted_by_code_and_the_load_goes_on() -> None:
     assert all_acknowledged(result) == gateway.acknowledged
 
 
+@pytest.mark.paced
 async def test_a_closed_socket_is_a_fault_with_its_code_and_its_entries_are_lost() -> None:
     result = await loaded(FakeGateway(close_at=6))
     assert result.faults == {"close 4430": 1}
     assert result.lost > 0
 
 
+@pytest.mark.paced
 async def test_an_open_loop_sends_whether_or_not_anything_is_answered() -> None:
     result = await loaded(FakeGateway(fate=lambda number: "swallow"), rate_per_s=200.0)
     assert result.sent > CLIENTS
@@ -177,6 +191,7 @@ async def test_an_open_loop_sends_whether_or_not_anything_is_answered() -> None:
     assert result.p50_ms is None
 
 
+@pytest.mark.paced
 async def test_an_open_loop_spreads_its_messages_over_all_clients() -> None:
     result = await loaded(FakeGateway(), rate_per_s=100.0)
     sent = [trail.sent for trail in result.trails]
@@ -204,6 +219,7 @@ def test_percentiles_are_of_the_nearest_rank(share: float, milliseconds: float) 
     assert percentile_ms(hundred_s, share) == pytest.approx(milliseconds)
 
 
+@pytest.mark.paced
 async def test_the_generator_in_its_own_process_signs_in_and_accounts_the_servers() -> None:
     gateway = FakeGateway()
     with serving(gateway) as url:
@@ -222,6 +238,7 @@ async def test_the_generator_in_its_own_process_signs_in_and_accounts_the_server
     assert result.servers.own_cpu_s > 0
 
 
+@pytest.mark.paced
 async def test_a_refused_login_ends_the_load_with_its_reason_and_without_the_password() -> None:
     with serving(FakeGateway(password="another")) as url, pytest.raises(BenchError) as caught:
         await run_load(job(url, tokens=(), logins=(Login("ann", "hunter2"),)))
@@ -230,6 +247,7 @@ async def test_a_refused_login_ends_the_load_with_its_reason_and_without_the_pas
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.paced
 async def test_a_refused_token_ends_the_load_before_it_begins() -> None:
     gateway = FakeGateway()
     with serving(gateway) as url, pytest.raises(BenchError, match="unauthenticated"):
@@ -244,6 +262,7 @@ def test_a_job_shows_no_secret_and_survives_the_way_to_the_other_process() -> No
     assert JOB.validate_json(JOB.dump_json(secret)) == secret
 
 
+@pytest.mark.paced
 async def test_no_thread_and_no_socket_is_left_after_a_load() -> None:
     gateway = FakeGateway()
     threads = set(threading.enumerate())

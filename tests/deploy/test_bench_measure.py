@@ -48,6 +48,7 @@ def burn(process: subprocess.Popen[str]) -> None:
     assert process.stdout.readline() == "burnt\n"
 
 
+@pytest.mark.paced
 def test_a_meter_reads_what_processes_used_since_its_start_all_threads_together() -> None:
     with burner() as one, burner() as other:
         burn(one)
@@ -61,6 +62,7 @@ def test_a_meter_reads_what_processes_used_since_its_start_all_threads_together(
     assert use.cpu_total_s == sum(use.cpu_s.values())
 
 
+@pytest.mark.paced
 def test_processes_of_one_name_are_added_up() -> None:
     with burner() as one, burner() as other:
         meter = Meter([Watched("gateway", one.pid), Watched("gateway", other.pid)])
@@ -82,6 +84,7 @@ def test_a_process_name_with_brackets_and_spaces_is_read_all_the_same(
     assert cpu_seconds(Watched("odd", 7)) == 7.0
 
 
+@pytest.mark.paced
 def test_a_server_that_died_during_the_measurement_is_named() -> None:
     with burner() as process:
         meter = Meter([Watched("mongod", process.pid)])
