@@ -6,7 +6,7 @@ this module evens out. Choose with `driver="motor"` (default) or `driver="pymong
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol, Self, cast
 
@@ -16,14 +16,16 @@ from pymongo.read_concern import ReadConcern
 from pymongo.results import InsertManyResult
 from pymongo.write_concern import WriteConcern
 
+from store.wire import run_together, run_together_async
+
 DriverName = Literal["motor", "pymongo"]
 Document = dict[str, Any]
 
 COMMIT_TIMEOUT_MS = 10_000
 """How long a majority write may wait before its outcome counts as unknown."""
 SERVER_SELECTION_TIMEOUT_MS = 5_000
-ROW_THREADS = 8
-"""Rows of commands that may be under way at once: one for each tenant that commits."""
+COMMIT_THREADS = 8
+"""Commits that may be under way at once, each of another tenant."""
 
 
 class Cursor(Protocol):
@@ -88,7 +90,7 @@ class MongoConnection:
             "retryWrites": True,
         }
         self.driver: DriverName = driver
-        self._threads = ThreadPoolExecutor(ROW_THREADS, thread_name_prefix="mongo-row")
+        self._threads = ThreadPoolExecutor(COMMIT_THREADS, thread_name_prefix="mongo-commit")
         self._client: Any = (
             AsyncIOMotorClient(url, **options)
             if driver == "motor"
@@ -118,32 +120,27 @@ class MongoConnection:
         """
         await self._client.admin.command("ping")
 
-    async def run_in_order(
-        self,
-        database: str,
-        commands: Sequence[Document],
-        after_each: Callable[[int, Document], None],
-    ) -> None:
-        """Run commands one after the other, each once, with no pause of the event loop in between.
+    async def run_together(self, database: str, commands: Sequence[Document]) -> list[Document]:
+        """Run commands in one go on one connection to the primary: in order, each once, and all of
+        them whatever becomes of each.
 
         Args:
             database: its name.
             commands: what to run; each is sent as it is, and never repeated.
-            after_each: is given a command's position and its answer, on any thread; what it raises
-                ends the row.
+
+        Returns:
+            The answers, in order.
 
         Raises:
-            pymongo.errors.PyMongoError: a command failed or gave no answer.
+            pymongo.errors.PyMongoError: a command failed, or there is no answer: any may be done.
         """
-        if self.driver == "motor":
-            # Motor crosses to a thread and back for every call; the whole row crosses once.
-            below = self._client.delegate.get_database(database)
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._threads, _run_row, below, commands, after_each)
-            return
-        beside = self._client.get_database(database)
-        for position, command in enumerate(commands):
-            after_each(position, await beside.command(command))
+        if self.driver == "pymongo":
+            return await run_together_async(self._client, database, commands)
+        # Motor crosses to a thread and back for every call; this crosses once.
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._threads, run_together, self._client.delegate, database, commands
+        )
 
     async def close(self) -> None:
         """Close every connection."""
@@ -151,10 +148,3 @@ class MongoConnection:
         closing = self._client.close()
         if inspect.isawaitable(closing):
             await closing
-
-
-def _run_row(
-    database: Any, commands: Sequence[Document], after_each: Callable[[int, Document], None]
-) -> None:
-    for position, command in enumerate(commands):
-        after_each(position, database.command(command))

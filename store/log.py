@@ -1,6 +1,6 @@
 """The log of a tenant: the only writer of records and contents. Insert and find, nothing else."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from pymongo.errors import WriteError
@@ -35,47 +35,44 @@ class TenantLog:
         self._records = self._database[RECORDS]
         self._unsecured: list[Document] = []
 
-    async def append(
-        self,
-        records: list[Document],
-        contents: list[Document],
-        reach: Callable[[str], None] = lambda _: None,
-    ) -> None:
+    async def append(self, records: list[Document], contents: list[Document]) -> None:
         """Commit: contents first, then records in order, majority and journaled.
 
-        The contents are acknowledged by the primary alone: they stand before the records in the same
+        Both travel together on one connection, where mongod runs them one after the other. The
+        contents are acknowledged by the primary alone: they stand before the records in the same
         oplog and journal, so what makes the records durable makes them durable. That holds while
         both went to the same primary in the same term (`electionId`); where that is not certain,
         the contents are written again, majority, before this returns or anything is settled.
 
         After an error a prefix of the records may stand; call `secure`, then read what is there.
         Nothing is repeated by the driver: after a lost answer only the caller can know what is
-        right. `reach` is told of every point at which a crash makes a difference.
+        right.
 
         Raises:
             WrongPlace: a record's place, command or source is taken.
             pymongo.errors.PyMongoError: no answer, or not enough members; the outcome is unknown.
         """
-        commands = [
-            _insert(CONTENTS, part, AT_THE_PRIMARY, ordered=False) for part in parts_of(contents)
-        ]
-        last_contents = len(commands) - 1
-        commands += [_insert(RECORDS, part, DURABLE, ordered=True) for part in parts_of(records)]
-        terms: list[object] = []
-
-        def after_each(position: int, answer: Document) -> None:
-            terms.append(answer.get("electionId"))
-            _check(commands[position]["insert"], answer)
-            if position == last_contents:
-                reach("contents_written")
-
         # What an earlier commit left unsecured must not be forgotten with the success of this one.
         await self.secure()
         self._unsecured.extend(contents)
-        await self._connection.run_in_order(self._database.name, commands, after_each)
-        if len(set(terms)) == 1 and terms[0] is not None:
+        first, *rest = parts_of(records)
+        together = [
+            _insert(CONTENTS, part, AT_THE_PRIMARY, ordered=False) for part in parts_of(contents)
+        ]
+        terms = await self._run([*together, _insert(RECORDS, first, DURABLE, ordered=True)])
+        if len(terms) == 1 and None not in terms:
             self._unsecured.clear()
         await self.secure()
+        for part in rest:
+            # Alone: after a part that failed, this one would leave a hole in a chain.
+            await self._run([_insert(RECORDS, part, DURABLE, ordered=True)])
+
+    async def _run(self, inserts: list[Document]) -> set[object]:
+        """Run inserts; returns the terms they were done in, None for one that was not told."""
+        answers = await self._connection.run_together(self._database.name, inserts)
+        for insert, answer in zip(inserts, answers, strict=True):
+            _check(insert["insert"], answer)
+        return {answer.get("electionId") for answer in answers}
 
     async def secure(self) -> None:
         """Write contents again that a change of primary may have lost. What is there stays as it is.

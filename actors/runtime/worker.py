@@ -210,7 +210,7 @@ class TenantWorker:
         contents = plan.contents()
         self._is_writing = True
         try:
-            await self.log.append(plan.records, contents, self._services.reach)
+            await self.log.append(plan.records, contents)
         finally:
             self._is_writing = False
 

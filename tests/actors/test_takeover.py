@@ -25,7 +25,7 @@ from tests.actors.test_tenant_rules import FIRST, new_user, opening
 
 pytestmark = pytest.mark.servers
 
-POINTS = ["planned", "contents_written", "records_written", "projected", "published"]
+POINTS = ["planned", "records_written", "projected", "published"]
 
 
 class CutOff:
@@ -223,7 +223,7 @@ async def test_what_was_not_committed_is_never_in_a_snapshot(
             cut(point)
 
         object.__setattr__(one.services, "reach", passivate_now)
-        cut.point, cut.at_once = "contents_written", lambda: setattr(one.lane, "live", False)
+        cut.point, cut.at_once = "planned", lambda: setattr(one.lane, "live", False)
         one.put("r1", OWNER.asks(PutMember, user="nina"))
         await one.done()
         await asyncio.gather(*passivation)

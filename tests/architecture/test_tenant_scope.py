@@ -13,7 +13,8 @@ MAKES_TENANTS: Final = "deploy/provision/"
 RAW: Final = {
     "get_database": ("store/driver.py", "deploy/bench/run.py"),
     "get_default_database": (),
-    "run_in_order": ("store/driver.py", "store/log.py"),
+    "run_together": ("store/driver.py", "store/log.py"),
+    "run_together_async": ("store/driver.py",),
 }
 """Ways around the handle, and the only files that take them; the bench measures MongoDB bare."""
 

@@ -70,6 +70,11 @@ class ReplicaSet:
         async with asyncio.timeout(READY_TIMEOUT_S):
             return await polled(self._ask_primary)
 
+    def url_of(self, port: int) -> str:
+        """For the administrator, of one member alone, whatever the others say."""
+        host = f"{LOOPBACK}:{port}"
+        return f"mongodb://admin:{self.password}@{host}/?directConnection=true&authSource=admin"
+
     async def _ask_primary(self) -> int | None:
         for port, process in self.members.items():
             if process.returncode is None and await _says_primary(port):

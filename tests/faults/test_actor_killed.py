@@ -10,7 +10,7 @@ from tests.faults.load import load_on
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
-POINTS = ("planned", "contents_written", "records_written", "projected", "published")
+POINTS = ("planned", "records_written", "projected", "published")
 ROUNDS = 3
 COMMITS_UNTIL_MAX = 60
 

@@ -1,11 +1,13 @@
 """What the two drivers must do alike beyond what the other tests here ask of both."""
 
 import pytest
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from deploy.local.stack import LocalStack
 from store.driver import Database, Document, DriverName, MongoConnection
 from store.mongo import EVENTS, PLATFORM_DATABASE, tenant_database
+from tests.store.proxy import LossyProxy
+from tests.support.eventually import eventually
 
 
 async def test_a_connection_answers_and_knows_its_databases(
@@ -48,35 +50,50 @@ async def test_writes_wait_for_a_majority_and_its_journal(
     assert seen["query"]["readConcern"]["level"] == "majority"
 
 
-async def test_commands_run_in_order_and_each_answer_is_told(
+async def test_commands_that_travel_together_run_in_order_and_each_is_answered(
     connection: MongoConnection, tenant: str
 ) -> None:
-    name = tenant_database(tenant)
-    told: list[tuple[int, int]] = []
-    inserts: list[Document] = [
-        {"insert": EVENTS, "documents": [{"_id": str(number)}]} for number in range(3)
-    ]
-    await connection.run_in_order(name, inserts, lambda at, answer: told.append((at, answer["n"])))
-    assert told == [(0, 1), (1, 1), (2, 1)]
+    inserts = [insert(str(number)) for number in range(3)]
+    # Had the second run before the first, it would be the first that finds its key taken.
+    inserts[1]["documents"] = [{"_id": "0"}, {"_id": "1"}]
+    answers = await connection.run_together(tenant_database(tenant), inserts)
+    assert [answer["n"] for answer in answers] == [1, 0, 1]
+    assert [error["index"] for error in answers[1]["writeErrors"]] == [0]
 
 
-async def test_a_row_of_commands_ends_where_one_fails_or_its_caller_objects(
+async def test_of_commands_that_travel_together_each_runs_whatever_becomes_of_the_others(
     connection: MongoConnection, tenant: str, database: Database
 ) -> None:
     name = tenant_database(tenant)
-
-    def object_to_the_second(at: int, _: Document) -> None:
-        if at == 1:
-            raise ConnectionError("enough")
-
-    def insert(key: str) -> Document:
-        return {"insert": EVENTS, "documents": [{"_id": key}]}
-
-    with pytest.raises(ConnectionError, match="enough"):
-        await connection.run_in_order(name, [insert(key) for key in "abc"], object_to_the_second)
-    with pytest.raises(PyMongoError):
-        await connection.run_in_order(
-            name, [insert("d"), {"drop": EVENTS}, insert("e")], lambda *_: None
-        )
+    with pytest.raises(OperationFailure):
+        await connection.run_together(name, [insert("a"), {"insert": ""}, insert("b")])
+    # And the next ones get their own answers, not what was left of those.
+    (answer,) = await connection.run_together(name, [insert("c")])
+    assert answer["n"] == 1
     written = await database[EVENTS].find({}, {"_id": 1}).to_list(None)
-    assert sorted(document["_id"] for document in written) == ["a", "b", "d"]
+    assert sorted(document["_id"] for document in written) == ["a", "b", "c"]
+
+
+async def test_commands_without_an_answer_fail_and_are_not_repeated(
+    stack: LocalStack, driver: DriverName, tenant: str, database: Database
+) -> None:
+    name = tenant_database(tenant)
+
+    async def all_written() -> list[Document] | None:
+        found = await database[EVENTS].find({}, {"_id": 1}).to_list(None)
+        return found if len(found) == 3 else None
+
+    async with LossyProxy(stack.mongo_url) as proxy:
+        opened = MongoConnection(proxy.url, driver=driver)
+        await opened.run_together(name, [insert("a")])
+        proxy.lose_answers()
+        with pytest.raises(PyMongoError):
+            await opened.run_together(name, [insert("b"), insert("c")])
+        written = await eventually(all_written, "mongod has run what it was sent")
+        await opened.close()
+    assert sorted(document["_id"] for document in written) == ["a", "b", "c"]
+
+
+def insert(key: str) -> Document:
+    """A command that would be refused the second time."""
+    return {"insert": EVENTS, "documents": [{"_id": key}]}
