@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -237,16 +237,19 @@ class RoomFeed:
             return
         frames = [encode_text_frame(entry.payload) for entry in encoded]
         for_others = b"".join(frames)
-        for_author = {entry.actor: b"" for entry in encoded}
+        authors = {entry.actor for entry in encoded}
+        copies: dict[str, _AuthorCopy] = {}
         for follower in self._live:
-            own = for_author.get(follower.user)
-            if own is None:
+            user = follower.user
+            if user not in authors:
                 follower.write(for_others)
                 continue
-            if not own:
-                own = for_author[follower.user] = _author_copy(follower.user, encoded, frames)
-            follower.write(own)
-            follower.settle_own(encoded)
+            copy = copies.get(user)
+            if copy is None:
+                copy = copies[user] = _author_copy(user, encoded, frames)
+            follower.write(copy.frames)
+            for client_id in copy.client_ids:
+                follower.settle(client_id)
         self._metrics.deliveries.inc(len(self._live) * len(encoded))
 
     def _note_membership(self, entry: Entry) -> None:
@@ -280,8 +283,18 @@ class RoomFeed:
         self._tail_bytes = 0
 
 
-def _author_copy(user: str, encoded: list[EncodedEntry], frames: list[bytes]) -> bytes:
-    return b"".join(
-        encode_text_frame(entry.own_payload()) if entry.actor == user else frame
-        for entry, frame in zip(encoded, frames, strict=True)
-    )
+class _AuthorCopy(NamedTuple):
+    """What the sockets of an author get, and the client ids of his entries in it."""
+
+    frames: bytes
+    client_ids: list[str]
+
+
+def _author_copy(user: str, encoded: list[EncodedEntry], frames: list[bytes]) -> _AuthorCopy:
+    own: list[str] = []
+    copies = frames.copy()
+    for position, entry in enumerate(encoded):
+        if entry.actor == user:
+            own.append(entry.client_id)
+            copies[position] = encode_text_frame(entry.own_payload())
+    return _AuthorCopy(b"".join(copies), own)

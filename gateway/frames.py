@@ -4,10 +4,9 @@ A client's frame that does not fit its model is a broken client; whether a frame
 obeyed is decided elsewhere.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
@@ -157,8 +156,7 @@ def rfc3339(unix_ms: int) -> str:
     return f"{_second(unix_ms // 1000)}.{unix_ms % 1000:03d}Z"
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedEntry:
+class EncodedEntry(NamedTuple):
     """An entry as JSON, made once for all sockets.
 
     `own_at` is where the sender's copy has its `client_id`, which nobody else is shown.

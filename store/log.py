@@ -49,7 +49,7 @@ class TenantLog:
         right.
 
         Raises:
-            WrongPlace: a record's place, command or source is taken.
+            WrongPlace: a record's place is taken, or its command is recorded.
             pymongo.errors.PyMongoError: no answer, or not enough members; the outcome is unknown.
         """
         # What an earlier commit left unsecured must not be forgotten with the success of this one.
@@ -105,7 +105,7 @@ class TenantLog:
         """How far a lane is committed."""
         newest = (
             await self._records.find({"lane": lane}, {"src": 1, "index": 1})
-            .sort([("lane", 1), ("src", -1), ("index", -1)])
+            .sort([("lane", -1), ("src", -1), ("index", -1)])
             .limit(1)
             .to_list(1)
         )

@@ -68,9 +68,10 @@ TENANT_INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
             unique=True,
         ),
         IndexModel(
-            [("lane", ASCENDING), ("src", DESCENDING), ("index", DESCENDING)],
-            name="source_once",
-            unique=True,
+            # Not unique, which would cost three times as much: a record of the same command has the
+            # same author and client_id too, so `command_once` stops it.
+            [("lane", ASCENDING), ("src", ASCENDING), ("index", ASCENDING)],
+            name="by_source",
         ),
         IndexModel(
             [("kind", ASCENDING), ("_id", ASCENDING)],

@@ -30,8 +30,9 @@ STREAM_MESSAGE_BYTES_MAX: Final = 512 * 1024
 """`max_msg_size` of a ROOM or INGEST stream: a full batch and its envelope."""
 EVENT_BYTES_MAX: Final = 512 * 1024
 """Bytes of one event; NATS refuses more than 1 MiB."""
-COMMIT_RECORDS_MAX: Final = 2_048
-"""Records of one group commit; more waits for the next."""
+COMMIT_RECORDS_MAX: Final = 768
+"""Records of one group commit. More waits for the next, and is planned meanwhile: one that took all that is
+in flight would leave nothing to do beside it."""
 
 OUTBOX_COMMANDS_MAX: Final = 8_192
 """Commands of one lane that wait in one process while NATS can't be reached or its stream is full."""

@@ -177,7 +177,7 @@ async def _last_source(connection: MongoConnection, tenant: str, lane: int) -> i
     newest = (
         await connection.database(tenant_database(tenant))[RECORDS]
         .find({"lane": lane, "src": {"$lt": 1 << GENERATION_SHIFT}}, {"src": 1})
-        .sort([("lane", 1), ("src", -1), ("index", -1)])
+        .sort([("lane", -1), ("src", -1), ("index", -1)])
         .limit(1)
         .to_list(1)
     )

@@ -189,13 +189,11 @@ async def insert_outside(scene: Scene) -> None:
 async def copy_from_a_room(scene: Scene) -> None:
     """A record of another room is put behind the last one as it is."""
     await scene.drop_index("command_once")
-    await scene.drop_index("source_once")
     await scene.put({**await scene.document(SIDE, 3), "_id": place(WAR, END)})
 
 
 async def copy_from_a_room_adapted(scene: Scene) -> None:
     """A record of another room is fitted to its new place."""
-    await scene.drop_index("source_once")
     copied = {**await scene.document(SIDE, 3), "_id": place(WAR, END), "room": WAR, "seq": END}
     await scene.put(copied)
 

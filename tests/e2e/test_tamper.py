@@ -138,7 +138,6 @@ async def test_what_comes_from_another_tenant_is_named(
     scene, other = await make_scene(), await make_scene()
     copied = {**await other.document(WAR, 16), "_id": place(QUIET, 5)}
     await scene.drop_index("command_once")
-    await scene.drop_index("source_once")
     await scene.put(copied)
     await scene.put_block(await other.block(SIDE, 1))
     found = [

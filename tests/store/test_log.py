@@ -141,11 +141,7 @@ def _taken_command(record: Record, standing: Record) -> Record:
     return replace(record, actor=standing.actor, client_id=standing.client_id)
 
 
-def _taken_source(record: Record, standing: Record) -> Record:
-    return replace(record, lane=standing.lane, src=standing.src, index=standing.index)
-
-
-@pytest.mark.parametrize("take", [_taken_place, _taken_command, _taken_source])
+@pytest.mark.parametrize("take", [_taken_place, _taken_command])
 async def test_a_taken_place_leaves_what_stood_before_it_and_nothing_after(
     take: object, log: TenantLog, keys: KeyRing
 ) -> None:
