@@ -6,7 +6,6 @@ import gc
 import math
 import os
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -20,6 +19,7 @@ from picows import ws_connect
 from deploy.bench.client import RoomClient, Window
 from deploy.bench.load import BODY_BYTES, CONNECT_S, JOB, RESULT, LoadJob, LoadResult
 from deploy.bench.measure import Meter, ServerUse
+from deploy.bench.schedule import Schedule
 from deploy.bench.setup import log_in
 
 SOCKET_PATH: Final = "/ws/v1"
@@ -47,43 +47,6 @@ class Measured:
     servers: ServerUse
 
 
-class OpenLoop:
-    """Sends on a fixed schedule from a thread's clock, because uvloop's timers count in whole
-    milliseconds, which is the size of what is measured."""
-
-    def __init__(self, clients: Sequence[RoomClient], rate_per_s: float) -> None:
-        self.late_s: list[float] = []
-        self._clients = clients
-        self._interval_s = 1 / rate_per_s
-        self._loop = asyncio.get_running_loop()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="schedule", daemon=True)
-
-    def start(self) -> None:
-        """Begin with the first message now."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Send nothing that is due after this."""
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        start_s = time.perf_counter()
-        number = 0
-        due_s = start_s
-        # A due message is never skipped: whoever waits behind a slow one waits in the figures.
-        while not self._stopping.wait(max(0.0, due_s - time.perf_counter())):
-            self._loop.call_soon_threadsafe(self._send, number, due_s)
-            number += 1
-            due_s = start_s + number * self._interval_s
-
-    def _send(self, number: int, due_s: float) -> None:
-        if not self._stopping.is_set():
-            self.late_s.append(time.perf_counter() - due_s)
-            self._clients[number % len(self._clients)].post(due_s)
-
-
 async def run_job(job: LoadJob) -> LoadResult:
     """Do a job in this process.
 
@@ -96,11 +59,15 @@ async def run_job(job: LoadJob) -> LoadResult:
         tokens = job.tokens or await log_in(job.url, job.logins)
         async with _connected(job, tokens, window) as clients:
             connecting.reschedule(None)
-            schedule = OpenLoop(clients, job.rate_per_s) if job.rate_per_s else None
+            schedule = _schedule(clients, job.rate_per_s) if job.rate_per_s else None
             measured = await _drive(job, clients, window, schedule)
             await _drain(clients, job.drain_s)
             late_s = schedule.late_s if schedule else []
             return _result(clients, window, measured, sorted(late_s))
+
+
+def _schedule(clients: Sequence[RoomClient], rate_per_s: float) -> Schedule:
+    return Schedule(lambda number, due_s: clients[number % len(clients)].post(due_s), rate_per_s)
 
 
 @asynccontextmanager
@@ -138,7 +105,7 @@ def _bodies() -> Iterator[bytes]:
 
 
 async def _drive(
-    job: LoadJob, clients: Sequence[RoomClient], window: Window, schedule: OpenLoop | None
+    job: LoadJob, clients: Sequence[RoomClient], window: Window, schedule: Schedule | None
 ) -> Measured:
     if schedule:
         schedule.start()
