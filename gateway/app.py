@@ -16,6 +16,7 @@ from actors.protocol.limits import FRAME_BYTES_MAX
 from gateway import errors
 from gateway.auth import SessionCheck, SignIn
 from gateway.connection import SocketServices
+from gateway.cors import allow_origins
 from gateway.fanout import Fanout
 from gateway.headers import SecurityHeaders
 from gateway.metrics import GatewayMetrics
@@ -112,6 +113,7 @@ def create_app(services: GatewayServices) -> FastAPI:
         sockets=sockets,
         verifier=services.verifier,
     )
+    allow_origins(app, settings.allowed_origins)
     app.add_middleware(SecurityHeaders, tls=settings.tls)
     errors.install(app, services.unavailable)
     app.include_router(_api())

@@ -15,7 +15,7 @@ class GatewaySettings(BaseModel):
     """Settings of one gateway process.
 
     `allowed_origins` are browser origins (scheme://host[:port]) that may open sockets besides the
-    gateway's own host. `heartbeat_s` is the time between pings; a peer that misses one is cut.
+    gateway's own host, and call the REST API. `heartbeat_s` is the time between pings; a peer that misses one is cut.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
