@@ -239,10 +239,11 @@ class RoomFeed:
         for_others = b"".join(frames)
         authors = {entry.actor for entry in encoded}
         copies: dict[str, _AuthorCopy] = {}
+        others: list[Follower] = []
         for follower in self._live:
             user = follower.user
             if user not in authors:
-                follower.write(for_others)
+                others.append(follower)
                 continue
             copy = copies.get(user)
             if copy is None:
@@ -250,6 +251,9 @@ class RoomFeed:
             follower.write(copy.frames)
             for client_id in copy.client_ids:
                 follower.settle(client_id)
+        # After the authors: to them it is the acknowledgement that they wait for.
+        for follower in others:
+            follower.write(for_others)
         self._metrics.deliveries.inc(len(self._live) * len(encoded))
 
     def _note_membership(self, entry: Entry) -> None:

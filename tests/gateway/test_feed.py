@@ -29,6 +29,20 @@ async def test_live_followers_get_every_entry_and_only_the_author_the_client_id(
         assert (ana.settled, bob.settled) == (["c-1"], ["c-2"])
 
 
+async def test_the_author_hears_before_the_others() -> None:
+    async with setting() as it:
+        order: list[str] = []
+        for user in ("usr_bob", "usr_ana"):
+            socket = Socket(user)
+            socket.follower.write = lambda _, user=user: order.append(user)  # type: ignore[misc]
+            await it.follow(socket)
+        order.clear()
+
+        it.say("hello", actor="usr_ana", client_id="c-1")
+
+        assert order == ["usr_ana", "usr_bob"]
+
+
 async def test_an_event_with_many_entries_is_one_write_for_each_follower() -> None:
     async with setting() as it:
         ana, bob = Socket("usr_ana"), Socket("usr_bob")
