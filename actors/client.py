@@ -20,6 +20,7 @@ from actors.protocol.envelope import (
     Receipt,
     Reply,
     RoomEvent,
+    decode_ended_sessions,
     decode_event,
     decode_replies,
     encode_batch,
@@ -36,10 +37,12 @@ from actors.protocol.limits import (
 from actors.protocol.subjects import (
     TICKETS_BUCKET,
     RoomKind,
+    ended_sessions_subject,
     event_subject,
     ingest_subject,
     lane_of,
     lane_token,
+    parse_ended_sessions_subject,
     reply_subject,
     room_subject,
 )
@@ -235,7 +238,24 @@ class ActorClient:
             self._reach("event_received")
             handler(decode_event(message.data))
 
-        subscription = await self._bus.client.subscribe(event_subject(tenant, room), cb=on_event)
+        return await self._listen(event_subject(tenant, room), on_event)
+
+    async def subscribe_ended_sessions(
+        self, handler: Callable[[str, list[str]], None]
+    ) -> Unsubscribe:
+        """Listen to which sessions end (tenant, sessions), of all tenants; on return the server has the
+        subscription."""
+
+        async def on_ended(message: Msg) -> None:
+            tenant = parse_ended_sessions_subject(message.subject)
+            handler(tenant, decode_ended_sessions(message.data))
+
+        return await self._listen(ended_sessions_subject("*"), on_ended)
+
+    async def _listen(
+        self, subject: str, on_message: Callable[[Msg], Awaitable[None]]
+    ) -> Unsubscribe:
+        subscription = await self._bus.client.subscribe(subject, cb=on_message)
         await self._bus.flush()
 
         async def unsubscribe() -> None:

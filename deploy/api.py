@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import orjson
 from websockets.asyncio.client import connect
@@ -13,6 +13,8 @@ from connectors.http import http_client
 
 EVENT_FRAME_BYTES_MAX = 8 * FRAME_BYTES_MAX
 """An entry may hold a whole external payload."""
+DOWNLOAD_TIMEOUT_S = 300.0
+"""Wait for each part of a file; a large workbook is sent only when it is made."""
 
 
 class ApiError(Exception):
@@ -78,6 +80,21 @@ class Api:
             )
         result: dict[str, Any] = answer.json() if answer.content else {}
         return result
+
+    async def download(self, path: str, out: BinaryIO) -> None:
+        """Write what a GET under /api/v1 answers, as it comes.
+
+        Raises:
+            ApiError: the server answered with a problem.
+            connectors.http.TransportError: the answer broke off.
+        """
+        url = f"/api/v1{path}"
+        async with self._http.stream("GET", url, timeout=DOWNLOAD_TIMEOUT_S) as answer:
+            if answer.status_code >= 400:
+                problem = orjson.loads(await answer.aread())
+                raise ApiError(answer.status_code, problem["code"], problem["detail"])
+            async for chunk in answer.aiter_bytes():
+                out.write(chunk)
 
     @asynccontextmanager
     async def socket(self) -> AsyncIterator["Socket"]:

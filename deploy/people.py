@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from actors.client import ActorClient
-from actors.protocol.commands import CreateUser
+from actors.protocol.commands import CreateUser, Origin
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import TENANT_ROOM, derived_id
 from actors.protocol.roles import Role
@@ -44,9 +44,20 @@ async def operator_client(nats_url: str, secrets: Secrets) -> AsyncIterator[Acto
 
 
 async def create_user(
-    client: ActorClient, tenant: str, user: User, email: str | None = None
+    client: ActorClient,
+    tenant: str,
+    user: User,
+    email: str | None = None,
+    user_id: str | None = None,
 ) -> tuple[str, bool]:
     """Make a user; the name may be there already, then nothing changes.
+
+    Args:
+        client: who asks the actors.
+        tenant: the tenant.
+        user: name, role and password.
+        email: another name to sign in with.
+        user_id: None: the one that is derived from the name, so that asking again makes no second user.
 
     Returns:
         The user's id, and whether he was made now.
@@ -54,7 +65,7 @@ async def create_user(
     Raises:
         Refusal, OutcomeUnknown: see there.
     """
-    user_id = derived_id("usr", tenant, user.username.casefold())
+    user_id = user_id or derived_id("usr", tenant, user.username.casefold())
     command = CreateUser(
         client_id=f"create-{user_id}",
         actor=OPERATOR,
@@ -65,6 +76,7 @@ async def create_user(
         display_name=user.username,
         user_role=Role(user.role),
         password_hash=hash_password(user.password),
+        origin=Origin(method="cli"),
     )
     try:
         receipt = await client.send(tenant, TENANT_ROOM, command)

@@ -32,6 +32,7 @@ from gateway.app import GatewayServices, create_app, server_config
 from gateway.metrics import GatewayMetrics
 from gateway.rest.access import Verifier
 from gateway.settings import GatewaySettings
+from gateway.tokens import TokenKeys
 from store.driver import MongoConnection
 from store.keys import KeyRing
 from store.reader import Reader
@@ -127,14 +128,23 @@ async def run_gateway(settings: ProcessSettings) -> None:
             allowed_origins=frozenset(filter(None, settings.allowed_origins.split(","))),
             argon2_memory_kib=settings.argon2_memory_kib,
             argon2_passes=settings.argon2_passes,
+            login_failures_account=settings.login_failures_account,
+            login_failures_address=settings.login_failures_address,
+            requests_per_second_session=settings.requests_per_second_session,
+            requests_per_second_address=settings.requests_per_second_address,
+            trusted_proxies=settings.trusted_proxies,
         )
         reach = armed(settings.failpoints)
         client = await ActorClient.start(bus, settings.process_name, reader.lanes_of, reach)
         stack.push_async_callback(client.drain)
+
+        async def read_token_keys() -> TokenKeys:
+            return await load_token_keys(connection, keys.root, settings.issuer)
+
         services = GatewayServices(
             reader=reader,
             actors=client,
-            token_keys=await load_token_keys(connection, keys.root, settings.issuer),
+            token_keys=await read_token_keys(),
             settings=chosen,
             checks={
                 **base_checks(bus, connection.ping),
@@ -144,6 +154,7 @@ async def run_gateway(settings: ProcessSettings) -> None:
             metrics=GatewayMetrics(CollectorRegistry()),
             unavailable=(PyMongoError, PublishFailed),
             reach=reach,
+            read_token_keys=read_token_keys,
         )
         config = server_config(create_app(services), chosen, host=settings.host, port=settings.port)
         # uvicorn takes SIGTERM and SIGINT itself, and closes its sockets before it returns.

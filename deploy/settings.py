@@ -35,10 +35,15 @@ class ProcessSettings(BaseSettings):
         host: address to listen on (gateway).
         port: port to listen on (gateway).
         health_port: port on loopback for health and metrics (actors, connectors); 0 for none.
-        allowed_origins: origins of browsers besides our own host, by comma (gateway).
+        allowed_origins: origins of pages besides our own that may call this gateway, by comma (gateway).
         issuer: what access tokens name as their issuer; the same at every gateway.
         argon2_memory_kib: memory of one password check (gateway).
         argon2_passes: passes of one password check (gateway).
+        login_failures_account: failed sign-ins of a name before it must wait (gateway).
+        login_failures_address: failed sign-ins from an address before it must wait (gateway).
+        requests_per_second_session: REST requests of one session in the long run (gateway).
+        requests_per_second_address: REST requests from one address in the long run (gateway).
+        trusted_proxies: proxies whose X-Forwarded-For is believed, as addresses or networks (gateway).
         log_format: json or console; auto is console on a terminal, else json.
         log_level: debug, info, warning or error.
         room_idle_s: seconds of silence after which a room leaves an actor's memory (actors).
@@ -63,6 +68,11 @@ class ProcessSettings(BaseSettings):
     issuer: str = "wardroom"
     argon2_memory_kib: int = 47_104
     argon2_passes: int = 1
+    login_failures_account: int = Field(default=5, ge=1)
+    login_failures_address: int = Field(default=50, ge=1)
+    requests_per_second_session: float = Field(default=100.0, gt=0)
+    requests_per_second_address: float = Field(default=500.0, gt=0)
+    trusted_proxies: str = ""
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     room_idle_s: float = Field(default=ROOM_IDLE_S, gt=0)

@@ -1,6 +1,7 @@
 """The gateway, composed. Nothing is decided here."""
 
 import copy
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -17,18 +18,24 @@ from gateway import errors
 from gateway.auth import SessionCheck, SignIn
 from gateway.connection import SocketServices
 from gateway.cors import allow_origins
+from gateway.evidence import EvidenceReads
+from gateway.failed_sign_ins import FailureRecords
 from gateway.fanout import Fanout
 from gateway.headers import SecurityHeaders
+from gateway.lockout import Lockout
 from gateway.metrics import GatewayMetrics
 from gateway.passwords import PasswordCheck
+from gateway.rate_limits import AddressLimit, Buckets
 from gateway.replay import Replayer
-from gateway.rest import auth, chain, entries, members, rooms
+from gateway.rest import audit, auth, chain, entries, members, profile, rooms, users
 from gateway.rest.access import RestServices, Verifier
 from gateway.rest.health import Check, Health
 from gateway.settings import GatewaySettings
+from gateway.sign_in_guard import SignInGuard
 from gateway.socket import SocketEndpoint
 from gateway.sockets import Sockets
 from gateway.tasks import Background
+from gateway.token_keys import ReadKeys, follow_keys
 from gateway.tokens import TokenKeys, Tokens
 from gateway.websocket_protocol import WardroomWebSocket
 from store.reader import Reader
@@ -47,6 +54,8 @@ class GatewayServices:
 
     `unavailable` are the exceptions by which the libraries underneath say that a server does not
     answer; they become 503 instead of 500. `reach` is told when sockets were written to.
+    `read_token_keys` reads the keys anew, so that a rotation needs no restart. `clock` tells the seconds
+    in which failed sign-ins are forgiven and requests counted.
     """
 
     reader: Reader
@@ -58,6 +67,8 @@ class GatewayServices:
     metrics: GatewayMetrics
     unavailable: tuple[type[Exception], ...] = ()
     reach: Reach = lambda _: None
+    read_token_keys: ReadKeys | None = None
+    clock: Callable[[], float] = time.monotonic
 
 
 class ProblemView(BaseModel):
@@ -97,22 +108,39 @@ def create_app(services: GatewayServices) -> FastAPI:
         ),
     )
 
+    records = FailureRecords(services.actors, background.spawn, services.clock)
+    lockout = Lockout(
+        settings.login_failures_account, settings.login_failures_address, services.clock
+    )
+    guard = SignInGuard(lockout, records, services.metrics)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with background:
             background.spawn(sockets.look_after())
+            background.spawn(records.look_after())
+            deaf = await services.actors.subscribe_ended_sessions(sockets.on_sessions_ended)
+            if services.read_token_keys is not None:
+                background.spawn(follow_keys(tokens, services.read_token_keys))
             yield
+            await deaf()
+            await records.flush()
         passwords.close()
 
     app = _fastapi(settings, lifespan)
     app.state.rest = RestServices(
         actors=services.actors,
         tokens=tokens,
-        sign_in=SignIn(services.reader, services.actors, tokens, passwords),
+        sign_in=SignIn(services.reader, services.actors, tokens, passwords, guard),
         sessions=sessions,
         sockets=sockets,
         verifier=services.verifier,
+        evidence=EvidenceReads(services.actors),
+        passwords=passwords,
+        session_limit=Buckets("session", settings.requests_per_second_session, services.clock),
     )
+    addresses = Buckets("address", settings.requests_per_second_address, services.clock)
+    app.add_middleware(AddressLimit, buckets=addresses)
     allow_origins(app, settings.allowed_origins)
     app.add_middleware(SecurityHeaders, tls=settings.tls)
     errors.install(app, services.unavailable)
@@ -149,7 +177,7 @@ def _fastapi(
 def _api() -> APIRouter:
     problems = {"model": ProblemView, "description": "Refused or failed"}
     api = APIRouter(prefix="/api/v1", responses={"default": problems})
-    for noun in (auth, rooms, members, entries, chain):
+    for noun in (auth, profile, users, rooms, members, entries, chain, audit):
         api.include_router(noun.router())
     return api
 
@@ -191,5 +219,8 @@ def server_config(
         log_config=None,
         access_log=False,
         server_header=False,
+        # Said either way: uvicorn would else believe any sender on this machine, and the environment.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )

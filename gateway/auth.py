@@ -8,17 +8,30 @@ import hashlib
 import os
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from actors.client import ActorClient
-from actors.protocol.commands import EndSession, OpenSession, RefreshSession
-from actors.protocol.errors import ErrorCode, Refusal
+from actors.protocol.commands import (
+    EndSession,
+    OpenSession,
+    Origin,
+    RefreshSession,
+    RehashPassword,
+)
+from actors.protocol.errors import ErrorCode, OutcomeUnknown, Refusal
 from actors.protocol.events import SessionEnded
 from actors.protocol.ids import TENANT_ROOM, is_tenant_id, is_token, time_ordered_id
 from actors.protocol.roles import Role
-from gateway.limits import ACCESS_TTL_S, PASSWORD_CHARS_MAX, REFRESH_TTL_S
+from gateway.limits import (
+    ACCESS_TTL_S,
+    ENDED_SESSIONS_KEPT_MAX,
+    PASSWORD_CHARS_MAX,
+    REFRESH_TTL_S,
+)
 from gateway.passwords import PasswordCheck
+from gateway.sign_in_guard import Attempt, SignInGuard
 from gateway.tokens import Principal, Tokens, new_principal
 from store.reader import Reader, TenantReader
 from store.rows import UserRow
@@ -56,8 +69,14 @@ class SignIn:
     """Login, refresh, logout."""
 
     def __init__(
-        self, reader: Reader, actors: ActorClient, tokens: Tokens, passwords: PasswordCheck
+        self,
+        reader: Reader,
+        actors: ActorClient,
+        tokens: Tokens,
+        passwords: PasswordCheck,
+        guard: SignInGuard,
     ) -> None:
+        self._guard = guard
         self._reader = reader
         self._actors = actors
         self._tokens = tokens
@@ -72,10 +91,12 @@ class SignIn:
             address: where the request came from, for the record.
 
         Raises:
-            Refusal: `LOGIN_FAILED`, the same for an unknown name and a wrong password.
+            Refusal: `LOGIN_FAILED`, the same for an unknown name and a wrong password; `TOO_MANY`
+                after too many of those.
             OutcomeUnknown: no receipt in time.
         """
-        tenant, user = await self._authenticated(name, password)
+        attempt = self._guard.attempt(name, address)
+        tenant, user = await self._authenticated(name, password, attempt)
         session = time_ordered_id("ses", _now_ms(), os.urandom(10))
         refresh = _RefreshToken(tenant, session, secrets.token_urlsafe(_SECRET_BYTES))
         role = Role(user.role)
@@ -93,9 +114,10 @@ class SignIn:
                 address=address,
             ),
         )
+        await self._keep_up_with_cost(tenant, user, password)
         return self._signed_in(new_principal(tenant, user.user, role, session), refresh)
 
-    async def refresh(self, text: str) -> SignedIn:
+    async def refresh(self, text: str, origin: Origin | None = None) -> SignedIn:
         """Exchange a refresh token for the next pair; the old one is then good for nothing.
 
         Raises:
@@ -106,7 +128,7 @@ class SignIn:
         tenant = await self._reader.tenant(presented.tenant)
         row = await tenant.session(presented.session) if tenant else None
         user = await tenant.user(row.user) if tenant and row else None
-        if user is None or user.disabled:
+        if user is None or not user.is_active:
             raise _session_ended()
         role = Role(user.role)
         following = _RefreshToken(
@@ -117,6 +139,7 @@ class SignIn:
             TENANT_ROOM,
             RefreshSession(
                 client_id=secrets.token_urlsafe(16),
+                origin=origin,
                 actor=user.user,
                 role=role,
                 session=presented.session,
@@ -131,7 +154,7 @@ class SignIn:
         principal = new_principal(presented.tenant, user.user, role, presented.session)
         return self._signed_in(principal, following)
 
-    async def logout(self, principal: Principal) -> None:
+    async def logout(self, principal: Principal, origin: Origin | None = None) -> None:
         """End the session of `principal`; a session that has ended is fine too.
 
         Raises:
@@ -139,6 +162,7 @@ class SignIn:
         """
         command = EndSession(
             client_id=secrets.token_urlsafe(16),
+            origin=origin,
             actor=principal.user,
             role=principal.role,
             session=principal.session,
@@ -149,28 +173,68 @@ class SignIn:
             if refusal.code is not ErrorCode.SESSION_ENDED:
                 raise
 
-    async def _authenticated(self, name: str, password: str) -> tuple[str, UserRow]:
+    async def confirm(
+        self, tenant: str, user: UserRow, passwords: tuple[str, ...], address: str
+    ) -> bool:
+        """Whether one of the passwords is the user's. It counts as a try to sign in: or whoever got
+        hold of a token could guess as long as he likes.
+
+        Raises:
+            Refusal: `TOO_MANY` after too many wrong ones.
+        """
+        attempt = self._guard.attempt(f"{user.username}@{tenant}", address)
+        for password in passwords:
+            if await self._passwords.matches(user.password_hash, password, attempt.start):
+                attempt.succeeded(alone=True)
+                return True
+        attempt.failed(((tenant, user.user),))
+        return False
+
+    async def _keep_up_with_cost(self, tenant: str, user: UserRow, password: str) -> None:
+        if not self._passwords.is_outdated(user.password_hash):
+            return
+        # Whatever stands in the way: the next sign-in is as good a moment.
+        with suppress(Refusal, OutcomeUnknown):
+            command = RehashPassword(
+                client_id=secrets.token_urlsafe(16),
+                actor=user.user,
+                role=Role(user.role),
+                user=user.user,
+                replaces=hashlib.sha256(user.password_hash.encode()).hexdigest(),
+                password_hash=await self._passwords.hashed(password),
+            )
+            await self._actors.send(tenant, TENANT_ROOM, command)
+
+    async def _authenticated(
+        self, name: str, password: str, attempt: Attempt
+    ) -> tuple[str, UserRow]:
         known: list[tuple[str, UserRow]] = []
         for candidate in await self._reader.logins(name):
             tenant = await self._reader.tenant(candidate.tenant)
             user = await tenant.user(candidate.user) if tenant else None
-            if user is not None and not user.disabled:
+            if user is not None and user.is_active:
                 known.append((candidate.tenant, user))
+        accounts = tuple((tenant, user.user) for tenant, user in known)
         if len(password) > PASSWORD_CHARS_MAX:
+            attempt.failed(accounts)
             raise _login_failed()
         matching = [
             (tenant, user)
             for tenant, user in known
-            if await self._passwords.matches(user.password_hash, password)
+            if await self._passwords.matches(user.password_hash, password, attempt.start)
         ]
         if not known:
-            await self._passwords.matches(None, password)
+            # Or the time that a user's row takes would tell that there is one.
+            await self._reader.nobody()
+            await self._passwords.matches(None, password, attempt.start)
+        if not matching:
+            attempt.failed(accounts)
+            raise _login_failed()
+        attempt.succeeded(alone=len(known) == 1)
         if len(matching) > 1:
             raise Refusal(
                 ErrorCode.LOGIN_FAILED, "this name is known in several tenants: use name@tenant"
             )
-        if not matching:
-            raise _login_failed()
         return matching[0]
 
     def _signed_in(self, principal: Principal, refresh: _RefreshToken) -> SignedIn:
@@ -182,6 +246,13 @@ class SessionCheck:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self._ended: dict[tuple[str, str], None] = {}
+
+    def end(self, tenant: str, sessions: list[str]) -> None:
+        """Take note that sessions have ended: an answer of the store may be a moment older."""
+        self._ended.update(((tenant, session), None) for session in sessions)
+        while len(self._ended) > ENDED_SESSIONS_KEPT_MAX:
+            del self._ended[next(iter(self._ended))]
 
     async def tenant_of(self, principal: Principal) -> TenantReader:
         """The reader of the principal's tenant.
@@ -192,7 +263,8 @@ class SessionCheck:
         tenant = await self._reader.tenant(principal.tenant)
         if tenant is None:
             raise Refusal(ErrorCode.UNAUTHENTICATED, "sign in again")
-        if not await tenant.session_active(principal.session):
+        active = await tenant.session_active(principal.session)
+        if not active or (principal.tenant, principal.session) in self._ended:
             raise Refusal(ErrorCode.UNAUTHENTICATED, "the session has ended; sign in again")
         return tenant
 

@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from actors.protocol.errors import ErrorCode, OutcomeUnknown, Refusal
+from gateway.too_soon import TooSoon
 from gateway.websocket_protocol import CloseCode
 
 log = structlog.get_logger(__name__)
@@ -143,7 +144,10 @@ def install(app: FastAPI, unavailable: tuple[type[Exception], ...] = ()) -> None
 async def _on_refusal(_request: Request, error: Exception) -> Response:
     if not isinstance(error, Refusal):
         raise error
-    return problem(error.code, error.detail).response(_extra_headers(error.code))
+    headers = _extra_headers(error.code)
+    if isinstance(error, TooSoon):
+        headers.update(error.headers)
+    return problem(error.code, error.detail).response(headers)
 
 
 async def _on_outcome_unknown(_request: Request, _error: Exception) -> Response:

@@ -46,9 +46,19 @@ commit can hold, because rows are written between the commit and its announcemen
 SWEEP_S: Final = 5.0
 """How often posts without a receipt and ended sessions are looked for."""
 SESSION_CHECK_S: Final = 30.0
-"""How often an open socket asks whether its session was ended at another gateway."""
+"""How often an open socket asks whether its session has ended, in case nobody was heard to say so."""
+ENDED_SESSIONS_KEPT_MAX: Final = 10_000
+"""Ended sessions remembered for those who were asking about them in that moment."""
 
 # REST -----------------------------------------------------------------------------------------
+REQUESTS_PER_SECOND_SESSION: Final = 100.0
+"""REST requests that one session may make in the long run."""
+REQUESTS_PER_SECOND_ADDRESS: Final = 500.0
+"""REST requests that one address may make in the long run; a whole office may share it."""
+BURST_S: Final = 10.0
+"""Seconds' worth of requests that may come at once."""
+BUCKETS_KEPT_MAX: Final = 50_000
+"""Sessions, and as many addresses, whose requests are counted."""
 PAGE_ITEMS_DEFAULT: Final = 50
 PAGE_ITEMS_MAX: Final = 200
 """Items of one page of a list."""
@@ -66,9 +76,40 @@ TICKET_TTL_S: Final = 30
 """Life of a WebSocket ticket."""
 CLOCK_SKEW_S: Final = 5
 """How far the clocks of two gateways may differ."""
+KEYS_POLL_S: Final = 5
+"""How often a gateway looks whether the keys of tokens were rotated."""
+RETIRED_KEY_S: Final = ACCESS_TTL_S + 2 * KEYS_POLL_S + 2 * CLOCK_SKEW_S
+"""How long a retired key is believed: as long as the last token lives that a gateway signed before it
+knew, and the difference between its clock and that of whoever rotated."""
+JWKS_FRESH_S: Final = 300
+"""How long others may keep a copy of the published keys."""
+PASSWORD_CHARS_MIN: Final = 8
+"""Characters of a password that somebody chooses (NIST SP 800-63B, section 3.1.1.2)."""
 PASSWORD_CHARS_MAX: Final = 1_024
 """Characters of a password; hashing reads all of them."""
 PASSWORD_THREADS: Final = 2
 """Password checks at once; each takes a core and its memory for tens of milliseconds."""
 PASSWORD_WAITING_MAX: Final = 64
 """Password checks that may wait; more are told to come back."""
+LOGIN_FAILURES_ACCOUNT: Final = 5
+"""Failed sign-ins of one name that cost no wait."""
+LOGIN_FAILURES_ADDRESS: Final = 50
+"""Failed sign-ins from one address that cost no wait; a whole office may share it."""
+LOGIN_FORGIVEN_ACCOUNT_S: Final = 600.0
+"""Time in which one failure of a name is forgiven: who guesses for ever has 6 guesses an hour."""
+LOGIN_FORGIVEN_ADDRESS_S: Final = 30.0
+"""Time in which one failure of an address is forgiven."""
+LOCK_FIRST_S: Final = 1.0
+"""The first wait; each failure doubles it."""
+LOCK_ACCOUNT_S_MAX: Final = 900.0
+"""The longest wait of a name. Anybody can bring it about for anybody, so it is not longer."""
+LOCK_ADDRESS_S_MAX: Final = 300.0
+"""The longest wait of an address."""
+FAILURES_KEPT_MAX: Final = 50_000
+"""Names, and as many addresses, whose failures are counted; some 10 MiB in all."""
+FAILURES_RECORDED_S: Final = 60.0
+"""At most one record of failed sign-ins is made for a user in this time."""
+FAILURES_SWEPT_S: Final = 5.0
+"""How often it is looked whether a record is due."""
+FAILED_USERS_MAX: Final = 4_096
+"""Users whose failed sign-ins wait for their record; failures of more are counted in a metric only."""

@@ -30,6 +30,12 @@ class GatewayMetrics:
         self.rejected = Counter(
             "wardroom_gateway_rejected", "Frames refused, by code.", ["code"], registry=registry
         )
+        self.failed_sign_ins = Counter(
+            "wardroom_gateway_failed_sign_ins",
+            "Sign-ins refused, by reason.",
+            ["reason"],
+            registry=registry,
+        )
         self.replay_pages = Counter(
             "wardroom_gateway_replay_pages", "Pages read for replays.", registry=registry
         )

@@ -6,14 +6,18 @@ instead of taking the machine (Synapse and Mattermost were both brought down by 
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from actors.protocol.errors import ErrorCode, Refusal
 from gateway.limits import PASSWORD_CHARS_MAX, PASSWORD_THREADS, PASSWORD_WAITING_MAX
+
+Result = TypeVar("Result")
 
 MEMORY_KIB: Final = 46 * 1024
 PASSES: Final = 1
@@ -35,6 +39,10 @@ def hash_password(password: str, *, memory_kib: int = MEMORY_KIB, passes: int = 
     return _hasher(memory_kib, passes).hash(password)
 
 
+def _anybody() -> None:
+    """May start."""
+
+
 class PasswordCheck:
     """Checks passwords of one process; the cost is that of the hashes it expects to see."""
 
@@ -43,26 +51,60 @@ class PasswordCheck:
         self._threads = ThreadPoolExecutor(PASSWORD_THREADS, thread_name_prefix="password")
         self._nobody = self._hasher.hash(secrets.token_hex(16))
         self._waiting = 0
+        self._turn = asyncio.Semaphore(PASSWORD_THREADS)
 
-    async def matches(self, password_hash: str | None, password: str) -> bool:
+    async def matches(
+        self, password_hash: str | None, password: str, may_start: Callable[[], None] = _anybody
+    ) -> bool:
         """Whether the password is the one of the hash.
 
         Without a hash (an unknown user) the work is the same and the answer no, so that time does
         not tell who exists.
 
+        Args:
+            password_hash: an argon2id string, or None.
+            password: as typed.
+            may_start: asked when the turn has come; it raises to give it up.
+
         Raises:
             Refusal: `TOO_MANY` checks wait already.
         """
+        work = partial(self._verify, password_hash or self._nobody, password)
+        right = await self._in_line(work, may_start)
+        return right and password_hash is not None
+
+    async def hashed(self, password: str, salt: bytes | None = None) -> str:
+        """The argon2id string of a new password.
+
+        Args:
+            password: 1 to `PASSWORD_CHARS_MAX` characters.
+            salt: for a request that may be repeated and must then make the same string; it must be
+                another one for every request. None: random.
+
+        Raises:
+            Refusal: `TOO_MANY` wait already.
+        """
+        return await self._in_line(partial(self._hasher.hash, password, salt=salt))
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Whether a hash has another cost than new ones."""
+        try:
+            return self._hasher.check_needs_rehash(password_hash)
+        except InvalidHashError:
+            return False
+
+    async def _in_line(
+        self, work: Callable[[], Result], may_start: Callable[[], None] = _anybody
+    ) -> Result:
         if self._waiting >= PASSWORD_WAITING_MAX:
             raise Refusal(ErrorCode.TOO_MANY, "too many people are signing in; try again shortly")
         self._waiting += 1
         try:
-            right = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._verify, password_hash or self._nobody, password
-            )
+            async with self._turn:
+                may_start()
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._waiting -= 1
-        return right and password_hash is not None
 
     def _verify(self, password_hash: str, password: str) -> bool:
         try:

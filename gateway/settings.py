@@ -5,7 +5,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.limits import (
     FRAMES_PER_SECOND_MAX,
     INFLIGHT_POSTS_MAX,
+    LOGIN_FAILURES_ACCOUNT,
+    LOGIN_FAILURES_ADDRESS,
     OUTBOUND_BYTES_MAX,
+    REQUESTS_PER_SECOND_ADDRESS,
+    REQUESTS_PER_SECOND_SESSION,
     SUBSCRIPTIONS_MAX,
 )
 from gateway.passwords import MEMORY_KIB, PASSES
@@ -15,7 +19,8 @@ class GatewaySettings(BaseModel):
     """Settings of one gateway process.
 
     `allowed_origins` are browser origins (scheme://host[:port]) that may open sockets besides the
-    gateway's own host, and call the REST API. `heartbeat_s` is the time between pings; a peer that misses one is cut.
+    gateway's own host, and call the REST API. `heartbeat_s` is the time between pings; a peer that
+    misses one is cut.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,5 +34,11 @@ class GatewaySettings(BaseModel):
     outbound_bytes_max: int = Field(default=OUTBOUND_BYTES_MAX, ge=64 * 1024)
     argon2_memory_kib: int = Field(default=MEMORY_KIB, ge=8)
     argon2_passes: int = Field(default=PASSES, ge=1)
+    login_failures_account: int = Field(default=LOGIN_FAILURES_ACCOUNT, ge=1)
+    login_failures_address: int = Field(default=LOGIN_FAILURES_ADDRESS, ge=1)
+    requests_per_second_session: float = Field(default=REQUESTS_PER_SECOND_SESSION, gt=0)
+    requests_per_second_address: float = Field(default=REQUESTS_PER_SECOND_ADDRESS, gt=0)
+    trusted_proxies: str = ""
+    """Addresses and networks whose X-Forwarded-For is believed, by comma."""
     tls: bool = False
     """Whether clients reach this gateway by TLS only; browsers are then told to insist on it."""

@@ -40,12 +40,14 @@ class Sockets:
         if connection is not None:
             connection.on_reply(room, reply)
 
-    def end_session(self, session: str) -> None:
-        """Close the sockets of a session that has ended."""
+    def on_sessions_ended(self, tenant: str, sessions: list[str]) -> None:
+        """Close the sockets of sessions that have ended, at whichever gateway they were ended."""
+        self._services.sessions.end(tenant, sessions)
+        ended = frozenset(sessions)
         for connection in list(self._connections.values()):
             principal = connection.principal
-            if principal is not None and principal.session == session:
-                connection.close(CloseCode.UNAUTHENTICATED, "signed out")
+            if principal is not None and principal.tenant == tenant and principal.session in ended:
+                connection.close(CloseCode.UNAUTHENTICATED, "the session has ended")
 
     async def look_after(self) -> None:
         """Have every socket check, for ever, what should have happened by now."""

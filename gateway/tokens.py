@@ -8,7 +8,7 @@ for (RFC 8725, sections 3.1 and 3.11).
 import base64
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
@@ -21,6 +21,7 @@ from jwt.exceptions import InvalidTokenError
 
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import is_tenant_id, is_token
+from actors.protocol.limits import TIME_MS_MAX
 from actors.protocol.roles import Role
 from gateway.limits import ACCESS_TTL_S, CLOCK_SKEW_S, TICKET_TTL_S, TOKEN_CHARS_MAX
 
@@ -29,17 +30,30 @@ TICKET_AUDIENCE: Final = "wardroom-ws"
 ACCESS_TYPE: Final = "at+jwt"
 TICKET_TYPE: Final = "ws-ticket+jwt"
 _ALGORITHM: Final = "EdDSA"
+_PEOPLE: Final = tuple(role for role in Role if role not in (Role.EXTERNAL, Role.SYSTEM))
+_HEADER: Final = frozenset({"alg", "typ", "kid"})
+_TIMES: Final = ("iat", "nbf", "exp")
+_TIME_S_MAX: Final = TIME_MS_MAX // 1000
 _REQUIRED: Final = ["iss", "aud", "sub", "iat", "nbf", "exp", "jti"]
 
 
 @dataclass(frozen=True, slots=True)
 class TokenKeys:
-    """The key that signs here, and every key whose signature is believed, by key id."""
+    """The key that signs here, and every key whose signature is believed, by key id.
+
+    A key in `until` is retired: from that time on (Unix seconds) nothing it signed is believed.
+    """
 
     issuer: str
     kid: str
     private_key: Ed25519PrivateKey = field(repr=False)
     public_keys: Mapping[str, Ed25519PublicKey]
+    until: Mapping[str, int] = field(default_factory=dict)
+
+    def believed(self, kid: str, now_s: float) -> Ed25519PublicKey | None:
+        """The key of this id, if its signature counts at this time."""
+        is_over = kid in self.until and now_s >= self.until[kid]
+        return None if is_over else self.public_keys.get(kid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +76,14 @@ class Ticket:
 
 
 class Tokens:
-    """Makes and reads the tokens of one deployment."""
+    """Makes and reads the tokens of one deployment. `clock` tells Unix seconds."""
 
-    def __init__(self, keys: TokenKeys) -> None:
+    def __init__(self, keys: TokenKeys, clock: Callable[[], float] = time.time) -> None:
+        self._keys = keys
+        self._clock = clock
+
+    def use_keys(self, keys: TokenKeys) -> None:
+        """Sign and believe by these keys from now on."""
         self._keys = keys
 
     def access_token(self, principal: Principal) -> str:
@@ -93,12 +112,11 @@ class Tokens:
             Refusal: `UNAUTHENTICATED`.
         """
         claims = self._read(token, TICKET_TYPE, TICKET_AUDIENCE)
-        if not is_token(str(claims["jti"])):
-            _refuse()
         return Ticket(claims["jti"], _principal(claims, claims.get("session_exp")))
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The public keys as a JSON Web Key Set (RFC 8037)."""
+        """The public keys as a JSON Web Key Set (RFC 8037), the next one among them."""
+        now = self._clock()
         return {
             "keys": [
                 {
@@ -109,7 +127,8 @@ class Tokens:
                     "kid": kid,
                     "x": base64.urlsafe_b64encode(key.public_bytes_raw()).rstrip(b"=").decode(),
                 }
-                for kid, key in self._keys.public_keys.items()
+                for kid in self._keys.public_keys
+                if (key := self._keys.believed(kid, now)) is not None
             ]
         }
 
@@ -138,20 +157,29 @@ class Tokens:
             _refuse()
         try:
             header = jwt.get_unverified_header(token)
-            key = self._keys.public_keys.get(str(header.get("kid")))
-            if key is None or header.get("typ") != type_ or header.get("alg") != _ALGORITHM:
+            # Ours say no more than this: no place to fetch a key from, and nothing critical.
+            if header.keys() != _HEADER or header["typ"] != type_ or header["alg"] != _ALGORITHM:
                 _refuse()
-            return jwt.decode(
+            key = self._keys.believed(str(header["kid"]), self._clock())
+            if key is None:
+                _refuse()
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=[_ALGORITHM],
                 audience=audience,
                 issuer=self._keys.issuer,
                 leeway=CLOCK_SKEW_S,
-                options={"require": _REQUIRED},
+                options={"require": _REQUIRED, "strict_aud": True},
             )
-        except (InvalidTokenError, ValueError):
+        except (InvalidTokenError, ValueError, OverflowError):
             _refuse()
+        # The library takes a text or a truth value for a time.
+        if not all(type(claims[name]) is int and claims[name] <= _TIME_S_MAX for name in _TIMES):
+            _refuse()
+        if not is_token(claims["jti"]):
+            _refuse()
+        return claims
 
 
 def new_principal(tenant: str, user: str, role: Role, session: str) -> Principal:
@@ -167,7 +195,7 @@ def _principal(claims: Mapping[str, Any], expires: object) -> Principal:
         _refuse()
     if not (isinstance(session, str) and is_token(session)):
         _refuse()
-    if not isinstance(expires, int) or claims.get("role") not in tuple(Role):
+    if not isinstance(expires, int) or claims.get("role") not in _PEOPLE:
         _refuse()
     return Principal(tenant, user, Role(claims["role"]), session, expires)
 

@@ -55,9 +55,15 @@ def of_kinds(condition: dict[str, Any], kinds: Iterable[str]) -> dict[str, Any]:
     wanted = sorted(kinds)
     if COMMON_KIND in wanted:
         return {**condition, "kind": {"$in": wanted}}
+    return {"$or": [{**condition, "kind": {"$in": side}} for side in sides_of_kinds(wanted)]}
+
+
+def sides_of_kinds(kinds: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Kinds before and after the common one, in order. What is to come in the order of the chain is asked
+    for a side at a time: with `$or` MongoDB would read all there is, and sort it."""
+    wanted = sorted(kinds)
     before = [kind for kind in wanted if kind < COMMON_KIND]
-    sides = (before, wanted[len(before) :])
-    return {"$or": [{**condition, "kind": {"$in": side}} for side in sides]}
+    return before, [kind for kind in wanted if kind > COMMON_KIND]
 
 
 TENANT_INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {

@@ -1,6 +1,7 @@
 """Projections: everything but the chain. Each can be made anew from it, carries the seq it has
 applied, and is never overwritten by an older one."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -104,18 +105,25 @@ class Projections:
         return Snapshot(applied, cipher.open(document["state"], bound))
 
     async def save_user(self, row: UserRow) -> None:
-        """Write a user and the names it signs in with."""
+        """Write a user and the names he signs in with, unless a newer row is there: an owner that was
+        overtaken must not let in again whom another has disabled."""
         root = self._keys.root
         sealed = await self._sealed("user", row.user, asdict(row))
-        await self._database[USERS].replace_one(
-            {"_id": row.user},
-            {
-                "_id": row.user,
-                "login": root.login_token(row.username),
-                "sealed": sealed,
-            },
-            upsert=True,
-        )
+        # Names are free when their user is deleted, and the index wants something that nobody shares.
+        login = f"deleted {row.user}" if row.deleted else root.login_token(row.username)
+        fields = {"login": login, "sealed": sealed, "deleted": row.deleted, "applied": row.applied}
+        condition = {"_id": row.user, "applied": {"$not": {"$gt": row.applied}}}
+        try:
+            await self._database[USERS].replace_one(condition, fields, upsert=True)
+        except DuplicateKeyError:
+            if await self._database[USERS].find_one(
+                {"_id": row.user, "applied": {"$gt": row.applied}}
+            ):
+                return
+            # Somebody has written the first row in the same moment.
+            await self._database[USERS].replace_one(condition, fields)
+        if row.deleted:
+            return
         for name in filter(None, (row.username, row.email)):
             token = root.login_token(name)
             key = f"{token}/{self.tenant}"
@@ -124,6 +132,12 @@ class Projections:
                 {"_id": key, "login": token, "tenant": self.tenant, "user": row.user},
                 upsert=True,
             )
+
+    async def release_logins(self, user: str, names: Iterable[str]) -> None:
+        """Have names lead no longer to a user; where they lead to another one by now, they stay."""
+        for name in names:
+            key = f"{self._keys.root.login_token(name)}/{self.tenant}"
+            await self._platform[LOGINS].delete_one({"_id": key, "user": user})
 
     async def save_session(self, row: SessionRow) -> None:
         """Write a new sign-in. One that is there stays: an owner that was overtaken, or the replay of
@@ -148,6 +162,12 @@ class Projections:
     async def end_session(self, session: str) -> None:
         """Mark a session as ended."""
         await self._database[SESSIONS].update_one({"_id": session}, {"$set": {"ended": True}})
+
+    async def end_sessions(self, sessions: Sequence[str]) -> None:
+        """Mark sessions as ended."""
+        if sessions:
+            changes = [UpdateOne({"_id": name}, {"$set": {"ended": True}}) for name in sessions]
+            await self._database[SESSIONS].bulk_write(changes, ordered=False)
 
     async def save_event(self, key: str, fields: dict[str, Any]) -> None:
         """Keep what an external system reported, sealed, once by its key."""

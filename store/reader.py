@@ -3,6 +3,8 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -18,6 +20,7 @@ from store.mongo import (
     SESSIONS,
     TENANTS,
     USERS,
+    sides_of_kinds,
     tenant_database,
 )
 from store.opening import open_contents
@@ -47,6 +50,16 @@ class StoredEntry:
     prev: bytes
     hash: bytes
     content: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Records from seq `first` to below `before`; of these kinds, by this actor (None: any)."""
+
+    first: int
+    before: int
+    kinds: frozenset[str] | None = None
+    actor: str | None = None
 
 
 def _stored(record: Record, content: bytes | None) -> StoredEntry:
@@ -147,6 +160,43 @@ class TenantReader:
             documents.reverse()
         return await self._with_contents([record_of(document) for document in documents])
 
+    async def newest(self, room: str, wanted: Selection, limit: int) -> list[StoredEntry]:
+        """The last records of a selection, descending. Of the common kind there are none in it."""
+        condition: dict[str, Any] = {
+            "_id": {"$gte": place(room, wanted.first), "$lt": place(room, wanted.before)}
+        }
+        if wanted.actor is not None:
+            # With the room, so that MongoDB may take the index of commands for somebody who did little.
+            condition |= {"room": room, "actor": wanted.actor}
+        if wanted.kinds is None:
+            documents = await self._last(condition, limit)
+        else:
+            sides = [side for side in sides_of_kinds(wanted.kinds) if side]
+            found = [
+                await self._last({**condition, "kind": {"$in": side}}, limit) for side in sides
+            ]
+            documents = sorted(chain(*found), key=itemgetter("_id"), reverse=True)[:limit]
+        records = [record_of(document) for document in reversed(documents)]
+        return (await self._with_contents(records))[::-1]
+
+    async def _last(self, condition: Mapping[str, Any], limit: int) -> list[Document]:
+        records = self._database[RECORDS]
+        return await records.find(condition).sort([("_id", -1)]).limit(limit).to_list(limit)
+
+    async def seq_since(self, room: str, at_ms: int) -> int:
+        """The first seq that is not older than a time (Unix milliseconds); one after the last if none
+        is. Time never runs backwards in a chain, so it is searched by halves."""
+        first, beyond = 1, await self.head(room) + 1
+        while first < beyond:
+            middle = (first + beyond) // 2
+            condition = {"_id": place(room, middle)}
+            document = await self._database[RECORDS].find_one(condition, {"at": 1})
+            if document is not None and document["at"] < at_ms:
+                first = middle + 1
+            else:
+                beyond = middle
+        return first
+
     async def by_client_id(self, room: str, actor: str, client_id: str) -> StoredEntry | None:
         """The entry that a command made."""
         document = await self._database[RECORDS].find_one(
@@ -177,11 +227,12 @@ class TenantReader:
         document = await self._database[USERS].find_one({"_id": user})
         return await self._user_row(document) if document else None
 
-    async def users(self, *, after: str, limit: int) -> list[UserRow]:
-        """Users by id, from the one after `after`."""
+    async def users(self, *, after: str, limit: int, deleted: bool = False) -> list[UserRow]:
+        """Users by id, from the one after `after`: those that are there, or those that are deleted."""
+        chosen: Any = True if deleted else {"$ne": True}
         documents = (
             await self._database[USERS]
-            .find({"_id": {"$gt": after}})
+            .find({"_id": {"$gt": after}, "deleted": chosen})
             .sort([("_id", 1)])
             .limit(limit)
             .to_list(limit)
@@ -287,6 +338,10 @@ class Reader:
             found = await self._logins(self._keys.root.login_token(username), tenant)
         others = await self._logins(self._keys.root.login_token(name), None)
         return list(dict.fromkeys([*found, *others]))[:LOGIN_CANDIDATES_MAX]
+
+    async def nobody(self) -> None:
+        """Take as long as reading a user takes, for a name that nobody has."""
+        await self._platform[LOGINS].find_one({"_id": ""})
 
     async def _logins(self, token: str, tenant: str | None) -> list[LoginCandidate]:
         condition = {"login": token} if tenant is None else {"login": token, "tenant": tenant}

@@ -1,6 +1,6 @@
 """The shapes of the projections: what readers ask for by something else than a place in the chain."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -33,7 +33,8 @@ class RoomRow:
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """A user. `password_hash` is an argon2id string."""
+    """A user as of `applied`, the last seq of the tenant's chain that was folded into it.
+    `password_hash` is an argon2id string; a deleted user signs in nowhere and has no names."""
 
     user: str
     username: str
@@ -41,7 +42,14 @@ class UserRow:
     display_name: str
     role: str
     disabled: bool
-    password_hash: str
+    password_hash: str = field(repr=False)
+    deleted: bool = False
+    applied: int = 0
+
+    @property
+    def is_active(self) -> bool:
+        """Whether he may sign in."""
+        return not (self.disabled or self.deleted)
 
 
 @dataclass(frozen=True, slots=True)

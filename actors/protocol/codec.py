@@ -5,18 +5,21 @@ from typing import Any, Final
 
 import orjson
 
-from actors.protocol.commands import Command, Post
+from actors.protocol.commands import Command, Origin, Post
 from actors.protocol.events import MESSAGE, STRUCTURED, EventType, MessagePosted
 
-TRANSPORT_FIELDS: Final = {"client_id", "actor", "role", "ref", "quiet"}
+TRANSPORT_FIELDS: Final = {"client_id", "actor", "role", "ref", "quiet", "origin"}
 """Fields of a command that say who asks and how to answer, not what is asked."""
 
 
-def content_of(event: EventType, request: str) -> bytes:
+def content_of(event: EventType, request: str, origin: Origin | None = None) -> bytes:
     """The bytes that are committed to and sealed; `request` is the command's fingerprint."""
     if isinstance(event, MessagePosted):
         return event.body.encode()
-    return orjson.dumps({**event.model_dump(mode="json"), "request": request})
+    said = {**event.model_dump(mode="json"), "request": request}
+    if origin is not None:
+        said["origin"] = origin.model_dump()
+    return orjson.dumps(said)
 
 
 def fingerprint(command: Command) -> str:
@@ -67,4 +70,6 @@ def body_of(kind: str, content: bytes | None) -> Any:
         return content.decode()
     said = orjson.loads(content)
     said.pop("request", None)
+    # From which address somebody acts is for the audit log, not for those who share a room with him.
+    said.pop("origin", None)
     return said

@@ -14,7 +14,15 @@ from pydantic import (
 
 from actors.protocol.findings import Finding
 from actors.protocol.ids import ClientId, RoomId, SessionId, UserId
-from actors.protocol.limits import MEMBERS_MAX, NAME_CHARS_MAX, REASON_CHARS_MAX, TIME_MS_MAX
+from actors.protocol.limits import (
+    ADDRESS_CHARS_MAX,
+    EVIDENCE_DETAILS_MAX,
+    FAILED_SIGN_INS_MAX,
+    MEMBERS_MAX,
+    NAME_CHARS_MAX,
+    REASON_CHARS_MAX,
+    TIME_MS_MAX,
+)
 from actors.protocol.roles import Role, RoomRole
 
 Name = Annotated[
@@ -25,11 +33,21 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TimeMs = Annotated[int, Field(ge=0, le=TIME_MS_MAX)]
 
 
+class Origin(BaseModel):
+    """By which door a command came in, and the address behind it as the server saw it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal["rest", "socket", "cli", "nats", "system"]
+    address: Annotated[str, StringConstraints(max_length=ADDRESS_CHARS_MAX)] = ""
+
+
 class Command(BaseModel):
     """What every command carries.
 
     `ref` is the asker's own mark, repeated in the reply; with `quiet` a success is not replied to,
-    because the asker sees the committed event anyway.
+    because the asker sees the committed event anyway. `origin` is recorded, but is no part of what is
+    asked: the same command from another address is the same command.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +57,7 @@ class Command(BaseModel):
     role: Role
     ref: str = ""
     quiet: bool = False
+    origin: Origin | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Post(Command):
@@ -133,6 +152,58 @@ class CreateUser(Command):
     password_hash: str = Field(repr=False)
 
 
+class UpdateUser(Command):
+    """Change a user. What is None stays as it is; an empty e-mail takes the present one away."""
+
+    type: Literal["update_user"] = "update_user"
+    user: UserId
+    display_name: Name | None = None
+    email: Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)] | None = None
+    user_role: Role | None = None
+
+
+class DisableUser(Command):
+    """Keep a user out until he is enabled again."""
+
+    type: Literal["disable_user"] = "disable_user"
+    user: UserId
+    reason: Reason = ""
+
+
+class EnableUser(Command):
+    """Let a disabled user in again."""
+
+    type: Literal["enable_user"] = "enable_user"
+    user: UserId
+
+
+class DeleteUser(Command):
+    """Take a user away for good: he stays in the chain, and his names become free."""
+
+    type: Literal["delete_user"] = "delete_user"
+    user: UserId
+    reason: Reason = ""
+
+
+class SetPassword(Command):
+    """Give a user another password, as an argon2id string.
+
+    `keep` is the session in which somebody changes his own; without it an administrator sets it.
+    """
+
+    type: Literal["set_password"] = "set_password"
+    user: UserId
+    password_hash: str = Field(repr=False)
+    keep: SessionId | None = None
+
+
+class EndSessions(Command):
+    """Sign a user out everywhere."""
+
+    type: Literal["end_sessions"] = "end_sessions"
+    user: UserId
+
+
 class OpenSession(Command):
     """Record a sign-in. `refresh` is the SHA-256 of the refresh token; times are Unix milliseconds."""
 
@@ -161,6 +232,40 @@ class EndSession(Command):
     session: SessionId
 
 
+class RecordFailedSignIns(Command):
+    """Say that somebody tried to sign in as a user in vain, `count` times since it was last said.
+
+    `address` and `reason` are those of the last time.
+    """
+
+    type: Literal["record_failed_sign_ins"] = "record_failed_sign_ins"
+    user: UserId
+    address: Annotated[str, StringConstraints(max_length=ADDRESS_CHARS_MAX)] = ""
+    reason: Literal["wrong_password", "locked"]
+    count: Annotated[int, Field(ge=1, le=FAILED_SIGN_INS_MAX)]
+
+
+class RehashPassword(Command):
+    """Keep the same password under a hash of another cost; `replaces` is the SHA-256 of the old one."""
+
+    type: Literal["rehash_password"] = "rehash_password"
+    user: UserId
+    replaces: Digest = Field(repr=False)
+    password_hash: str = Field(repr=False)
+
+
+class RecordEvidenceRead(Command):
+    """Say that somebody read evidence. `details` is how: the format and filters of an export."""
+
+    type: Literal["record_evidence_read"] = "record_evidence_read"
+    operation: Literal["read", "verify", "export"]
+    object_type: Literal["room", "audit_log"]
+    object_id: UserId
+    details: dict[Name, Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)]] = Field(
+        default_factory=dict, max_length=EVIDENCE_DETAILS_MAX
+    )
+
+
 RoomCommand = Annotated[
     Post
     | CreateRoom
@@ -173,7 +278,20 @@ RoomCommand = Annotated[
     Field(discriminator="type"),
 ]
 TenantCommand = Annotated[
-    CreateUser | OpenSession | RefreshSession | EndSession, Field(discriminator="type")
+    CreateUser
+    | UpdateUser
+    | DisableUser
+    | EnableUser
+    | DeleteUser
+    | SetPassword
+    | EndSessions
+    | OpenSession
+    | RefreshSession
+    | EndSession
+    | RecordFailedSignIns
+    | RehashPassword
+    | RecordEvidenceRead,
+    Field(discriminator="type"),
 ]
 
 ROOM_COMMAND: TypeAdapter[RoomCommand] = TypeAdapter(RoomCommand)
@@ -186,17 +304,27 @@ __all__ = [
     "Command",
     "CreateRoom",
     "CreateUser",
+    "DeleteUser",
+    "DisableUser",
+    "EnableUser",
     "EndSession",
+    "EndSessions",
     "IncidentLink",
     "OpenSession",
+    "Origin",
     "Post",
     "PutMember",
+    "RecordEvidenceRead",
+    "RecordFailedSignIns",
     "RecordFinding",
     "RefreshSession",
+    "RehashPassword",
     "RemoveMember",
     "RenameRoom",
     "ReopenRoom",
     "RoomCommand",
     "RoomId",
+    "SetPassword",
     "TenantCommand",
+    "UpdateUser",
 ]

@@ -142,6 +142,17 @@ def decode_event(data: bytes) -> RoomEvent:
     return RoomEvent(message["head"], [Entry(**entry) for entry in message["entries"]])
 
 
+def encode_ended_sessions(sessions: list[str]) -> bytes:
+    """Sessions that have ended, for every gateway."""
+    return orjson.dumps({"v": VERSION, "sessions": sessions})
+
+
+def decode_ended_sessions(data: bytes) -> list[str]:
+    """Read what `encode_ended_sessions` wrote."""
+    sessions: list[str] = orjson.loads(data)["sessions"]
+    return sessions
+
+
 def entry_id(room: str, seq: int) -> str:
     """The stable public id of an entry."""
     return f"{room}.{seq}"

@@ -95,6 +95,62 @@ class UserCreated(Structured):
     password_hash: str = Field(repr=False)
 
 
+class Profile(BaseModel):
+    """What can be changed of a user, as it was or as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    display_name: str
+    email: str | None
+    role: Role
+
+
+class UserChanged(Structured):
+    """A user's facts before and after; another role ends the sessions that have the old one."""
+
+    kind: ClassVar[str] = "user_changed"
+    user: str
+    before: Profile
+    after: Profile
+    sessions: tuple[str, ...]
+
+
+class UserDisabled(Structured):
+    kind: ClassVar[str] = "user_disabled"
+    user: str
+    reason: str
+    sessions: tuple[str, ...]
+
+
+class UserEnabled(Structured):
+    kind: ClassVar[str] = "user_enabled"
+    user: str
+
+
+class UserDeleted(Structured):
+    """`username` and `email` are the names that are free from here on."""
+
+    kind: ClassVar[str] = "user_deleted"
+    user: str
+    username: str
+    email: str | None
+    reason: str
+    sessions: tuple[str, ...]
+
+
+class PasswordChanged(Structured):
+    kind: ClassVar[str] = "password_changed"
+    user: str
+    password_hash: str = Field(repr=False)
+    sessions: tuple[str, ...]
+
+
+class SessionsEnded(Structured):
+    kind: ClassVar[str] = "sessions_ended"
+    user: str
+    reason: str
+    sessions: tuple[str, ...]
+
+
 class SessionOpened(Structured):
     kind: ClassVar[str] = "session_opened"
     session: str
@@ -117,6 +173,34 @@ class SessionEnded(Structured):
     reason: str
 
 
+class SignInFailed(Structured):
+    """Somebody tried in vain to sign in as a user, `count` times; address and reason of the last."""
+
+    kind: ClassVar[str] = "sign_in_failed"
+    user: str
+    address: str
+    reason: str
+    count: int
+
+
+class UserPasswordRehashed(Structured):
+    """The password is the same; only the cost of its hash is another."""
+
+    kind: ClassVar[str] = "user_password_rehashed"
+    user: str
+    password_hash: str = Field(repr=False)
+
+
+class EvidenceRead(Structured):
+    """Somebody read evidence, or took it away."""
+
+    kind: ClassVar[str] = "evidence_read"
+    operation: str
+    object_type: str
+    object_id: str
+    details: dict[str, str]
+
+
 RoomEventType = (
     MessagePosted
     | RoomCreated
@@ -128,7 +212,22 @@ RoomEventType = (
     | FindingRecorded
     | CommandRefused
 )
-TenantEventType = UserCreated | SessionOpened | SessionRefreshed | SessionEnded | CommandRefused
+TenantEventType = (
+    UserCreated
+    | UserChanged
+    | UserDisabled
+    | UserEnabled
+    | UserDeleted
+    | PasswordChanged
+    | SessionsEnded
+    | SessionOpened
+    | SessionRefreshed
+    | SessionEnded
+    | SignInFailed
+    | UserPasswordRehashed
+    | EvidenceRead
+    | CommandRefused
+)
 EventType = RoomEventType | TenantEventType
 
 STRUCTURED: dict[str, type[Structured]] = {
@@ -143,9 +242,18 @@ STRUCTURED: dict[str, type[Structured]] = {
         FindingRecorded,
         CommandRefused,
         UserCreated,
+        UserChanged,
+        UserDisabled,
+        UserEnabled,
+        UserDeleted,
+        PasswordChanged,
+        SessionsEnded,
         SessionOpened,
         SessionRefreshed,
         SessionEnded,
+        SignInFailed,
+        UserPasswordRehashed,
+        EvidenceRead,
     )
 }
 """Every structured kind."""

@@ -15,8 +15,19 @@ NAME_CHARS_MAX: Final = 200
 """Characters of a room's, user's or tenant's name."""
 REASON_CHARS_MAX: Final = 2_000
 """Characters of a stated reason (closing, reopening)."""
+ADDRESS_CHARS_MAX: Final = 64
+"""Characters of a network address; an IPv6 address with its zone has fewer."""
+FAILED_SIGN_INS_MAX: Final = 1_000_000
+"""Failed sign-ins that one record counts."""
+EVIDENCE_DETAILS_MAX: Final = 16
+"""Things that are said about how evidence was read; there are fewer filters."""
 MEMBERS_MAX: Final = 5_000
 """People listed as members of one room."""
+SESSIONS_PER_USER_MAX: Final = 2_000
+"""Sign-ins of one user that have not ended. The record that ends them all names each, and must stay well
+below `CONTENT_BYTES_MAX`, or he could not be disabled."""
+ENDED_SESSIONS_AT_ONCE_MAX: Final = 1_024
+"""Sessions in one message that tells gateways what has ended."""
 
 TIME_MS_MAX: Final = 253_402_300_799_000
 """Unix milliseconds at the end of the year 9999, the last that every part of the system can hold."""

@@ -18,6 +18,7 @@ TICKETS_BUCKET: Final = "tickets"
 DEAD_LETTER_STREAM: Final = "DEADLETTERS"
 WORKER_ALIVE: Final = "worker.alive"
 TENANTS_CHANGED: Final = "platform.tenants"
+ENDED_SESSIONS: Final = "_sessions"
 
 
 _REPLY: Final = re.compile(r"reply\.[A-Za-z0-9_-]{1,128}")
@@ -145,6 +146,23 @@ def parse_ingest_subject(subject: str) -> IngestSubject:
 def event_subject(tenant: str, room: str) -> str:
     """Where the owner of a room announces what it committed."""
     return f"event.{tenant}.{room}"
+
+
+def ended_sessions_subject(tenant: str) -> str:
+    """Where the tenant actor says which sessions have ended. No room can have this name."""
+    return f"event.{tenant}.{ENDED_SESSIONS}"
+
+
+def parse_ended_sessions_subject(subject: str) -> str:
+    """The tenant whose sessions are told of.
+
+    Raises:
+        ValueError: the subject has another shape.
+    """
+    tokens = subject.split(".")
+    if len(tokens) != 3 or tokens[0] != "event" or tokens[2] != ENDED_SESSIONS:
+        raise ValueError(f"not a subject of ended sessions: {subject!r}")
+    return tokens[1]
 
 
 def reply_subject(process: str) -> str:

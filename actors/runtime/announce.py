@@ -1,11 +1,18 @@
 """Telling what was committed: one event a room and commit, one reply a process and commit."""
 
-from actors.protocol.envelope import Entry, Reply, encode_event, encode_replies
+from actors.protocol.envelope import (
+    Entry,
+    Reply,
+    encode_ended_sessions,
+    encode_event,
+    encode_replies,
+)
 from actors.protocol.ids import TENANT_ROOM
-from actors.protocol.limits import EVENT_BYTES_MAX
-from actors.protocol.subjects import event_subject
+from actors.protocol.limits import ENDED_SESSIONS_AT_ONCE_MAX, EVENT_BYTES_MAX
+from actors.protocol.subjects import ended_sessions_subject, event_subject
 from actors.runtime.jetstream import Bus, NatsError
 from actors.runtime.plan import Plan
+from actors.tenant.sessions import ended_by
 
 REPLIES_AT_ONCE_MAX = 1_024
 """Replies in one message; a full commit to one process stays below NATS's limit of 1 MiB."""
@@ -21,7 +28,10 @@ class Announcer:
     async def announce(self, plan: Plan) -> None:
         """Publish the events and the replies of a commit."""
         for room, part in plan.rooms.items():
-            if room != TENANT_ROOM:
+            if room == TENANT_ROOM:
+                ended = [name for _, event in part.events for name in ended_by(event)]
+                await self.announce_ended(ended)
+            else:
                 await self._announce_entries(room, part.entries)
         for process, replies in plan.replies.items():
             await self.answer(process, replies)
@@ -35,6 +45,12 @@ class Announcer:
             await self._announce_entries(room, entries[middle:])
             return
         await self._publish(event_subject(self._tenant, room), data)
+
+    async def announce_ended(self, sessions: list[str]) -> None:
+        """Say which sessions have ended; a gateway that does not hear it finds out by asking."""
+        for start in range(0, len(sessions), ENDED_SESSIONS_AT_ONCE_MAX):
+            data = encode_ended_sessions(sessions[start : start + ENDED_SESSIONS_AT_ONCE_MAX])
+            await self._publish(ended_sessions_subject(self._tenant), data)
 
     async def announce_head(self, room: str, head: int) -> None:
         """Say where a room's head is."""

@@ -109,7 +109,7 @@ class Mailbox:
             event = CommandRefused(
                 code=event.code, detail=event.detail, command=command.model_dump(mode="json")
             )
-        content = content_of(event, mark)
+        content = content_of(event, mark, command.origin)
         if len(content) > CONTENT_BYTES_MAX:
             return Rejection(ErrorCode.TOO_LARGE, f"content may have {CONTENT_BYTES_MAX} bytes")
         draft = Draft(

@@ -2,15 +2,22 @@
 
 from actors.protocol.events import (
     EventType,
+    PasswordChanged,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
+    SessionsEnded,
+    UserChanged,
     UserCreated,
+    UserDeleted,
+    UserDisabled,
+    UserEnabled,
+    UserPasswordRehashed,
 )
 from actors.protocol.ids import TENANT_ROOM
 from actors.room.state import RoomState
 from actors.runtime.mailbox import Mailbox
-from actors.tenant.state import TenantState
+from actors.tenant.state import TenantState, User
 from store.projections import Projections
 from store.rows import RoomRow, SessionRow, Snapshot, UserRow
 
@@ -21,7 +28,7 @@ async def project(
     """Write what the events (with their seqs, ascending) changed."""
     if mailbox.room == TENANT_ROOM:
         for _, event in events:
-            await _project_tenant_event(projections, mailbox.committed_state, event)
+            await _project_tenant_event(projections, mailbox, event)
     else:
         state: RoomState = mailbox.committed_state
         applied = mailbox.committed.seq
@@ -56,22 +63,19 @@ def room_row(room: str, state: RoomState, applied: int) -> RoomRow:
 
 
 async def _project_tenant_event(
-    projections: Projections, state: TenantState, event: EventType
+    projections: Projections, mailbox: Mailbox, event: EventType
 ) -> None:
+    state: TenantState = mailbox.committed_state
     match event:
-        case UserCreated():
-            user = state.users[event.user]
-            await projections.save_user(
-                UserRow(
-                    user=event.user,
-                    username=user.username,
-                    email=user.email,
-                    display_name=user.display_name,
-                    role=user.role,
-                    disabled=user.disabled,
-                    password_hash=user.password_hash,
-                )
-            )
+        case UserCreated() | UserEnabled() | UserPasswordRehashed():
+            await projections.save_user(_user_row(mailbox, event.user))
+        case UserChanged() | UserDisabled() | UserDeleted() | PasswordChanged():
+            user = _user_row(mailbox, event.user)
+            await projections.save_user(user)
+            await projections.release_logins(event.user, _former_names(event, user))
+            await projections.end_sessions(event.sessions)
+        case SessionsEnded():
+            await projections.end_sessions(event.sessions)
         case SessionOpened():
             # When a tenant is loaded its past is projected again: what has ended stays ended.
             session = state.sessions.get(event.session)
@@ -84,3 +88,30 @@ async def _project_tenant_event(
             await projections.end_session(event.session)
         case _:
             return
+
+
+def _user_row(mailbox: Mailbox, name: str) -> UserRow:
+    user: User = mailbox.committed_state.users[name]
+    return UserRow(
+        user=name,
+        username=user.username,
+        email=user.email,
+        display_name=user.display_name,
+        role=user.role,
+        disabled=user.disabled,
+        password_hash=user.password_hash,
+        deleted=user.deleted,
+        applied=mailbox.committed.seq,
+    )
+
+
+def _former_names(event: EventType, row: UserRow) -> set[str]:
+    """The names that an event took away, but for those that the user has (again) by now."""
+    names: set[str | None] = set()
+    if isinstance(event, UserDeleted):
+        names = {event.username, event.email}
+    elif isinstance(event, UserChanged):
+        names = {event.before.email}
+    present = set() if row.deleted else {row.username, row.email}
+    kept = {name.casefold() for name in present if name}
+    return {name for name in names if name and name.casefold() not in kept}

@@ -4,14 +4,23 @@ from typing import assert_never
 
 from actors.protocol.commands import (
     CreateUser,
+    DeleteUser,
+    DisableUser,
+    EnableUser,
     EndSession,
+    EndSessions,
     OpenSession,
+    RecordEvidenceRead,
+    RecordFailedSignIns,
     RefreshSession,
+    RehashPassword,
+    SetPassword,
     TenantCommand,
+    UpdateUser,
 )
 from actors.protocol.errors import Rejection
 from actors.protocol.events import TenantEventType
-from actors.tenant import sessions, users
+from actors.tenant import accounts, evidence, passwords, sessions, users
 from actors.tenant.state import TenantState
 
 
@@ -20,11 +29,26 @@ def decide(state: TenantState, command: TenantCommand, now_ms: int) -> TenantEve
     match command:
         case CreateUser():
             return users.create(state, command)
+        case (
+            UpdateUser()
+            | DisableUser()
+            | EnableUser()
+            | DeleteUser()
+            | SetPassword()
+            | EndSessions()
+        ):
+            return accounts.decide(state, command)
         case OpenSession():
-            return sessions.open_session(state, command)
+            return sessions.open_session(state, command, now_ms)
         case RefreshSession():
             return sessions.refresh(state, command, now_ms)
         case EndSession():
             return sessions.end(state, command)
+        case RecordFailedSignIns():
+            return passwords.record_failures(state, command)
+        case RehashPassword():
+            return passwords.rehash(state, command)
+        case RecordEvidenceRead():
+            return evidence.read(command)
         case _:
             assert_never(command)

@@ -2,16 +2,36 @@
 
 from actors.protocol.events import (
     EventType,
+    PasswordChanged,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
+    SessionsEnded,
+    UserChanged,
     UserCreated,
+    UserDeleted,
+    UserDisabled,
+    UserEnabled,
+    UserPasswordRehashed,
 )
-from actors.tenant import sessions, users
+from actors.tenant import accounts, passwords, sessions, users
 from actors.tenant.state import TenantState
 
 STATE_KINDS = frozenset(
-    model.kind for model in (UserCreated, SessionOpened, SessionRefreshed, SessionEnded)
+    model.kind
+    for model in (
+        UserCreated,
+        UserChanged,
+        UserDisabled,
+        UserEnabled,
+        UserDeleted,
+        PasswordChanged,
+        UserPasswordRehashed,
+        SessionsEnded,
+        SessionOpened,
+        SessionRefreshed,
+        SessionEnded,
+    )
 )
 """Kinds that change the state."""
 
@@ -21,6 +41,12 @@ def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> Tena
     match event:
         case UserCreated():
             return users.created(state, event)
+        case UserChanged() | UserDisabled() | UserEnabled() | UserDeleted() | PasswordChanged():
+            return accounts.evolve(state, event)
+        case UserPasswordRehashed():
+            return passwords.rehashed(state, event)
+        case SessionsEnded():
+            return sessions.without(state, event.sessions)
         case SessionOpened():
             return sessions.opened(state, event, at_ms)
         case SessionRefreshed():

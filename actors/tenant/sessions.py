@@ -4,17 +4,38 @@ from dataclasses import replace
 
 from actors.protocol.commands import EndSession, OpenSession, RefreshSession
 from actors.protocol.errors import ErrorCode, Rejection
-from actors.protocol.events import SessionEnded, SessionOpened, SessionRefreshed
+from actors.protocol.events import (
+    EventType,
+    PasswordChanged,
+    SessionEnded,
+    SessionOpened,
+    SessionRefreshed,
+    SessionsEnded,
+    UserChanged,
+    UserDeleted,
+    UserDisabled,
+)
+from actors.protocol.limits import SESSIONS_PER_USER_MAX
+from actors.protocol.roles import Role
 from actors.tenant.state import Session, TenantState
 
 REUSED = "a refresh token was used twice"
 
 
-def open_session(state: TenantState, command: OpenSession) -> SessionOpened | Rejection:
+def open_session(
+    state: TenantState, command: OpenSession, now_ms: int
+) -> SessionOpened | Rejection:
     """Record a sign-in whose password the gateway has checked."""
     user = state.users.get(command.user)
-    if user is None or user.disabled:
+    if user is None or not user.is_active:
         return Rejection(ErrorCode.LOGIN_FAILED, "unknown user or wrong password")
+    if command.role not in (user.role, Role.SYSTEM):
+        # The token would speak for a role that he has lost since the gateway looked.
+        return Rejection(ErrorCode.LOGIN_FAILED, "the user was changed meanwhile; sign in again")
+    living = [item for item in state.sessions.values() if item.expires_ms > now_ms]
+    if sum(item.user == command.user for item in living) >= SESSIONS_PER_USER_MAX:
+        detail = f"{SESSIONS_PER_USER_MAX} sessions are open; sign out everywhere first"
+        return Rejection(ErrorCode.TOO_MANY, detail)
     return SessionOpened(
         session=command.session,
         user=command.user,
@@ -32,7 +53,7 @@ def refresh(
     if session is None or session.expires_ms <= now_ms:
         return Rejection(ErrorCode.SESSION_ENDED, "the session has ended; sign in again")
     user = state.users.get(session.user)
-    if user is None or user.disabled:
+    if user is None or not user.is_active:
         return SessionEnded(session=command.session, reason="the user is disabled")
     if command.presented != session.refresh:
         return SessionEnded(session=command.session, reason=REUSED)
@@ -65,5 +86,29 @@ def refreshed(state: TenantState, event: SessionRefreshed) -> TenantState:
 
 def ended(state: TenantState, event: SessionEnded) -> TenantState:
     """The tenant without the session."""
-    sessions = {name: item for name, item in state.sessions.items() if name != event.session}
-    return replace(state, sessions=sessions)
+    return without(state, (event.session,))
+
+
+def without(state: TenantState, names: tuple[str, ...]) -> TenantState:
+    """The tenant without some sessions."""
+    gone = frozenset(names)
+    kept = {name: item for name, item in state.sessions.items() if name not in gone}
+    return replace(state, sessions=kept)
+
+
+def of_user(state: TenantState, user: str, keep: str | None = None) -> tuple[str, ...]:
+    """The sessions of a user, but for one that is to stay."""
+    return tuple(
+        name for name, item in state.sessions.items() if item.user == user and name != keep
+    )
+
+
+def ended_by(event: EventType) -> tuple[str, ...]:
+    """The sessions that an event ends."""
+    match event:
+        case SessionEnded():
+            return (event.session,)
+        case UserChanged() | UserDisabled() | UserDeleted() | PasswordChanged() | SessionsEnded():
+            return event.sessions
+        case _:
+            return ()

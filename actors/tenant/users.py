@@ -1,27 +1,47 @@
 """Users: made by an administrator; a name signs in one user of a tenant only."""
 
+import re
 from dataclasses import replace
+from typing import Final
 
-from actors.protocol.commands import CreateUser
+from actors.protocol.commands import Command, CreateUser
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import UserCreated
 from actors.protocol.roles import Role
 from actors.tenant.state import TenantState, User
 
+_HIDDEN: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]"
+)
 PEOPLE = frozenset({Role.TENANT_ADMIN, Role.ANALYST, Role.VIEWER})
+
+
+def is_administrator(state: TenantState, command: Command) -> bool:
+    """Whether a command comes from an administrator. What the tenant knows counts more than the role
+    that a command carries: that one may be minutes old."""
+    if command.role is Role.SYSTEM:
+        return True
+    known = state.users.get(command.actor)
+    return (
+        command.role is Role.TENANT_ADMIN
+        and known is not None
+        and known.is_active
+        and known.role is Role.TENANT_ADMIN
+    )
 
 
 def create(state: TenantState, command: CreateUser) -> UserCreated | Rejection:
     """Make a user."""
-    if command.role not in (Role.TENANT_ADMIN, Role.SYSTEM):
+    if not is_administrator(state, command):
         return Rejection(ErrorCode.FORBIDDEN, "only an administrator may make users")
     if command.user_role not in PEOPLE:
         return Rejection(ErrorCode.INVALID, f"{command.user_role} is no role for a person")
     wanted = {name.casefold() for name in (command.username, command.email) if name}
-    for user in state.users.values():
-        taken = {name.casefold() for name in (user.username, user.email) if name}
-        if wanted & taken:
-            return Rejection(ErrorCode.CONFLICT, "the name or the e-mail is taken")
+    unfit = unfit_text(command.username, command.email, command.display_name)
+    if unfit is not None:
+        return unfit
+    if is_taken(state, wanted):
+        return Rejection(ErrorCode.CONFLICT, "the name or the e-mail is taken")
     if command.user in state.users:
         return Rejection(ErrorCode.CONFLICT, "the user exists already")
     return UserCreated(
@@ -32,6 +52,29 @@ def create(state: TenantState, command: CreateUser) -> UserCreated | Rejection:
         role=command.user_role,
         password_hash=command.password_hash,
     )
+
+
+def is_taken(state: TenantState, wanted: set[str], but: str | None = None) -> bool:
+    """Whether one of the names, casefolded, is that of another user; deleted ones have none.
+
+    Args:
+        state: the tenant.
+        wanted: the names.
+        but: the user who may have them already.
+    """
+    return any(
+        wanted & {name.casefold() for name in (user.username, user.email) if name}
+        for key, user in state.users.items()
+        if key != but and not user.deleted
+    )
+
+
+def unfit_text(*texts: str | None) -> Rejection | None:
+    """The refusal of names that don't show what they are: control and bidirectional characters
+    (Unicode TR 36, section 2.10) make one name look like another."""
+    if any(_HIDDEN.search(text) for text in texts if text):
+        return Rejection(ErrorCode.INVALID, "a name has no control or direction characters")
+    return None
 
 
 def created(state: TenantState, event: UserCreated) -> TenantState:

@@ -1,4 +1,4 @@
-"""`provision`, `tenant`, `user`, `token`: daily administration."""
+"""`provision`, `tenant`, `token`: daily administration."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,6 @@ from typing import Annotated
 import typer
 
 from deploy.cli.session import fail, local_stack, run, show, signed_in
-from deploy.context import User
-from deploy.people import create_user, new_password, operator_client
 from deploy.provision.nats_config import server_config
 from deploy.provision.secrets import Secrets
 from deploy.provision.tenants import create_tenant, list_tenants, open_platform, provision_platform
@@ -24,15 +22,13 @@ def register(app: typer.Typer) -> None:
     tenant.command("create")(tenant_create)
     tenant.command("list")(tenant_list)
     app.add_typer(tenant, name="tenant")
-    user = typer.Typer(no_args_is_help=True, help="Users of a tenant.")
-    user.command("create")(user_create)
-    app.add_typer(user, name="user")
     token = typer.Typer(no_args_is_help=True, help="Access tokens.")
     token.command("create")(token_create)
     app.add_typer(token, name="token")
 
 
-def _servers() -> tuple[str, str, Secrets]:
+def platform_servers() -> tuple[str, str, Secrets]:
+    """NATS, MongoDB and the secrets of the environment, or of the stack that runs here."""
     nats_url, mongo_url = os.environ.get("WARDROOM_NATS_URL"), os.environ.get("WARDROOM_MONGO_URL")
     secrets_dir = os.environ.get("WARDROOM_SECRETS_DIR")
     if nats_url and mongo_url and secrets_dir:
@@ -65,7 +61,7 @@ def provision(
         return
 
     async def work() -> None:
-        nats_url, mongo_url, secrets = _servers()
+        nats_url, mongo_url, secrets = platform_servers()
         admin = MongoConnection(mongo_url)
         try:
             async with open_platform(secrets, nats_url, mongo_url, replicas=replicas) as platform:
@@ -85,7 +81,7 @@ def tenant_create(
     """Make a tenant; running processes notice by themselves."""
 
     async def work() -> None:
-        nats_url, mongo_url, secrets = _servers()
+        nats_url, mongo_url, secrets = platform_servers()
         async with open_platform(secrets, nats_url, mongo_url) as platform:
             row = await create_tenant(platform, tenant, name or tenant)
         credentials = str(secrets.tenant_credentials_file(tenant))
@@ -101,34 +97,12 @@ def tenant_list(as_json: Json = False) -> None:
     """List the tenants."""
 
     async def work() -> None:
-        nats_url, mongo_url, secrets = _servers()
+        nats_url, mongo_url, secrets = platform_servers()
         async with open_platform(secrets, nats_url, mongo_url) as platform:
             for row in await list_tenants(platform.mongo):
                 show(
                     {"id": row.id, "name": row.name}, as_json=as_json, line=f"{row.id}  {row.name}"
                 )
-
-    run(work)
-
-
-def user_create(
-    tenant: str,
-    username: str,
-    role: Annotated[str, typer.Option(help="tenant_admin, analyst or viewer.")] = "analyst",
-    email: Annotated[str | None, typer.Option()] = None,
-    as_json: Json = False,
-) -> None:
-    """Make a user with a generated password, shown once."""
-
-    async def work() -> None:
-        nats_url, _, secrets = _servers()
-        person = User(username, role, new_password())
-        async with operator_client(nats_url, secrets) as client:
-            user_id, made = await create_user(client, tenant, person, email)
-        if not made:
-            fail(f"the name {username!r} is taken in {tenant}", 1)
-        answer = {"id": user_id, "username": username, "role": role, "password": person.password}
-        show(answer, as_json=as_json, line=f"{username}  {person.password}   (shown once)")
 
     run(work)
 

@@ -1,21 +1,19 @@
-"""Keys that live in MongoDB under the root key: one for each tenant, and those that sign tokens."""
+"""The keys of tenants, which live in MongoDB under the root key."""
 
 import os
 from contextlib import suppress
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pymongo.errors import DuplicateKeyError
 
 from deploy.provision.errors import ProvisionError
 from store.driver import MongoConnection
 from store.errors import SealBroken
-from store.keys import TENANT_KEY, TOKEN_KEY, RootKey
-from store.mongo import PLATFORM_DATABASE, TENANT_KEYS, TENANTS, TOKEN_KEYS
+from store.keys import TENANT_KEY, RootKey
+from store.mongo import PLATFORM_DATABASE, TENANT_KEYS, TENANTS
 from store.sealing import KEY_BYTES
 
 WRAPPING_VERSION: Final = 1
-CURRENT: Final = "current"
 
 
 async def ensure_tenant_key(connection: MongoConnection, root: RootKey, tenant: str) -> None:
@@ -42,37 +40,6 @@ async def ensure_tenant_key(connection: MongoConnection, root: RootKey, tenant: 
     held = await collection.find_one({"_id": tenant})
     if held is not None:
         _check_opens(root, TENANT_KEY, tenant, held["wrapped"])
-
-
-async def ensure_token_key(connection: MongoConnection, root: RootKey) -> str:
-    """The id of the key that signs access tokens now; made if there is none.
-
-    Ids are numbered, so that two provisioners who find none agree on one.
-
-    Raises:
-        ProvisionError: there is one, and this root key does not open it.
-    """
-    collection = connection.database(PLATFORM_DATABASE)[TOKEN_KEYS]
-    if await collection.find_one({"state": CURRENT}) is None:
-        kid = f"token-{await collection.count_documents({}) + 1}"
-        private = Ed25519PrivateKey.generate()
-        # Another provisioner may be first; what it wrote is checked like any other.
-        with suppress(DuplicateKeyError):
-            await collection.insert_one(
-                {
-                    "_id": kid,
-                    "state": CURRENT,
-                    "public": private.public_key().public_bytes_raw(),
-                    "sealed": root.wrap(TOKEN_KEY, kid, private.private_bytes_raw()),
-                }
-            )
-    held = await collection.find_one({"state": CURRENT})
-    if held is None:
-        raise ProvisionError(
-            "token_key_unreadable", "the new token key can't be read back", "run it again"
-        )
-    _check_opens(root, TOKEN_KEY, held["_id"], held["sealed"])
-    return str(held["_id"])
 
 
 def _check_opens(root: RootKey, purpose: str, name: str, wrapped: bytes) -> None:

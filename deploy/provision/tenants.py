@@ -20,7 +20,7 @@ from actors.protocol.limits import LANES_DEFAULT, NAME_CHARS_MAX, SHARDS
 from actors.protocol.subjects import TENANTS_CHANGED
 from deploy.provision.births import BIRTHS, ensure_room_stream
 from deploy.provision.errors import ProvisionError
-from deploy.provision.keys import ensure_tenant_key, ensure_token_key
+from deploy.provision.keys import ensure_tenant_key
 from deploy.provision.mongo_access import (
     ensure_platform_collections,
     ensure_tenant_collections,
@@ -37,6 +37,7 @@ from deploy.provision.nats_identity import (
 )
 from deploy.provision.nats_streams import ensure_stream, ingest_config, shared_configs
 from deploy.provision.secrets import NatsUser, Secrets
+from deploy.provision.token_keys import ensure_token_keys
 from store.driver import Collection, Document, MongoConnection
 from store.keys import RootKey
 from store.mongo import PLATFORM_DATABASE, TENANTS
@@ -114,7 +115,7 @@ async def provision_platform(platform: Platform, admin: MongoConnection) -> list
     ensure_all_credentials(platform.secrets)
     await ensure_users(admin, platform.secrets)
     await ensure_platform_collections(platform.mongo)
-    await ensure_token_key(platform.mongo, platform.root_key())
+    await ensure_token_keys(platform.mongo, platform.root_key(), int(time()))
     await push_account(platform.system, core_account_token(platform.secrets, int(time())))
     js = platform.core.jetstream()
     for config in shared_configs(platform.replicas):

@@ -10,13 +10,17 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict
 
 from actors.client import ActorClient
-from actors.protocol.commands import Command
+from actors.protocol.commands import Command, Origin
 from actors.protocol.envelope import Receipt
 from actors.protocol.errors import ErrorCode, Refusal
-from actors.protocol.ids import ROOM_PATTERN, TOKEN_PATTERN
+from actors.protocol.ids import ROOM_PATTERN, TENANT_ROOM, TOKEN_PATTERN
+from actors.protocol.roles import Role
 from gateway.auth import SessionCheck, SignIn
+from gateway.evidence import EvidenceReads
 from gateway.frames import rfc3339
 from gateway.limits import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
+from gateway.passwords import PasswordCheck
+from gateway.rate_limits import Buckets
 from gateway.rooms import visible_room
 from gateway.sockets import Sockets
 from gateway.tokens import Principal, Tokens
@@ -37,6 +41,9 @@ class RestServices:
     sessions: SessionCheck
     sockets: Sockets
     verifier: Verifier
+    evidence: EvidenceReads
+    passwords: PasswordCheck
+    session_limit: Buckets
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class Caller:
 
     principal: Principal
     reader: TenantReader
+    origin: Origin
 
 
 class Body(BaseModel):
@@ -91,17 +99,35 @@ _bearer = HTTPBearer(
 )
 
 
+def origin_of(request: Request) -> Origin:
+    """Where a request came from, for the record."""
+    return Origin(method="rest", address=request.client.host if request.client else "")
+
+
 async def _caller(
+    request: Request,
     services: Services,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Caller:
     if credentials is None:
         raise Refusal(ErrorCode.UNAUTHENTICATED, "send an access token: Authorization: Bearer ...")
     principal = services.tokens.read_access_token(credentials.credentials)
-    return Caller(principal, await services.sessions.tenant_of(principal))
+    services.session_limit.take(f"{principal.tenant} {principal.session}")
+    reader = await services.sessions.tenant_of(principal)
+    return Caller(principal, reader, origin_of(request))
 
 
 SignedIn = Annotated[Caller, Depends(_caller)]
+
+
+async def _administrator(caller: SignedIn) -> Caller:
+    if caller.principal.role is not Role.TENANT_ADMIN:
+        raise Refusal(ErrorCode.FORBIDDEN, "this is for the tenant's administrators")
+    return caller
+
+
+Administrator = Annotated[Caller, Depends(_administrator)]
+"""A caller who administers his tenant; whoever does not is told so before anything is looked up."""
 RoomInPath = Annotated[str, Path(pattern=ROOM_PATTERN)]
 UserInPath = Annotated[str, Path(pattern=TOKEN_PATTERN)]
 
@@ -131,10 +157,12 @@ def client_id_of(key: str | None) -> str:
 
 
 async def send(services: RestServices, caller: Caller, room: str, command: Command) -> Receipt:
-    """Have a room's actor commit a command of the caller's.
+    """Have a room's actor commit a command of the caller's; the tenant's own is told where it came from.
 
     Raises:
         Refusal: it was not applied.
         OutcomeUnknown: no receipt in time.
     """
+    if room == TENANT_ROOM:
+        command = command.model_copy(update={"origin": caller.origin})
     return await services.actors.send(caller.principal.tenant, room, command)

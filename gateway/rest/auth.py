@@ -9,7 +9,7 @@ from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.limits import NAME_CHARS_MAX
 from gateway.auth import SignedIn as SignedInTokens
 from gateway.limits import PASSWORD_CHARS_MAX, TICKET_TTL_S, TOKEN_CHARS_MAX
-from gateway.rest.access import Body, Services, SignedIn
+from gateway.rest.access import Body, Services, SignedIn, origin_of
 from gateway.rest.strict import StrictRoute
 
 _Password = Annotated[str, StringConstraints(max_length=PASSWORD_CHARS_MAX)]
@@ -66,15 +66,15 @@ async def login(credentials: Credentials, services: Services, request: Request) 
     return _pair(await services.sign_in.login(credentials.username, credentials.password, address))
 
 
-async def refresh(body: RefreshToken, services: Services) -> TokenPair:
+async def refresh(body: RefreshToken, services: Services, request: Request) -> TokenPair:
     """Exchange a refresh token for the next pair. One that comes a second time ends the session."""
-    return _pair(await services.sign_in.refresh(body.refresh_token))
+    return _pair(await services.sign_in.refresh(body.refresh_token, origin_of(request)))
 
 
 async def logout(caller: SignedIn, services: Services) -> None:
     """End the session; its sockets are closed."""
-    await services.sign_in.logout(caller.principal)
-    services.sockets.end_session(caller.principal.session)
+    await services.sign_in.logout(caller.principal, caller.origin)
+    services.sockets.on_sessions_ended(caller.principal.tenant, [caller.principal.session])
 
 
 async def me(caller: SignedIn) -> Me:

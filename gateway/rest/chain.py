@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from gateway.evidence import Reading
 from gateway.rest.access import DEFAULT_LIMIT, Limit, Services, SignedIn, VisibleRoom
 from gateway.rest.entries import After
 from gateway.rest.strict import StrictRoute
@@ -26,16 +27,25 @@ class HeaderPage(BaseModel):
 
 
 async def list_headers(
-    row: VisibleRoom, caller: SignedIn, after: After = 0, limit: Limit = DEFAULT_LIMIT
+    row: VisibleRoom,
+    caller: SignedIn,
+    services: Services,
+    after: After = 0,
+    limit: Limit = DEFAULT_LIMIT,
 ) -> HeaderPage:
-    """The chain of a room, for whoever verifies it himself."""
+    """The chain of a room, for whoever verifies it himself. That it was read is recorded."""
+    reading = Reading("read", "room", row.room)
+    await services.evidence.note(caller.principal, caller.origin, reading)
     headers = await caller.reader.headers(row.room, after=after, limit=limit)
     following = str(headers[-1]["seq"]) if len(headers) == limit else None
     return HeaderPage(items=headers, next=following)
 
 
 async def verify_room(row: VisibleRoom, caller: SignedIn, services: Services) -> StreamingResponse:
-    """Verify a room on the server: one JSON object a line while it goes on, the last is the verdict."""
+    """Verify a room on the server: one JSON object a line while it goes on, the last is the verdict.
+    That it was asked for is recorded first."""
+    reading = Reading("verify", "room", row.room)
+    await services.evidence.require(caller.principal, caller.origin, reading)
     progress = services.verifier(caller.principal.tenant, row.room)
     return StreamingResponse(_lines(row.room, progress), media_type=NDJSON)
 

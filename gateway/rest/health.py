@@ -11,7 +11,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from gateway.limits import READY_CHECK_S
+from gateway.limits import JWKS_FRESH_S, READY_CHECK_S
 from gateway.rest.reference import reference_page
 from gateway.tokens import Tokens
 
@@ -54,7 +54,7 @@ class Health:
     async def jwks(self) -> Response:
         """The public keys of access tokens (RFC 7517)."""
         answer = _json(self.tokens.jwks())
-        answer.headers["Cache-Control"] = "public, max-age=300"
+        answer.headers["Cache-Control"] = f"public, max-age={JWKS_FRESH_S}"
         return answer
 
     async def openapi_json(self) -> Response:

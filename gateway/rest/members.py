@@ -90,7 +90,8 @@ async def put_member(
     key: IdempotencyKey = None,
 ) -> MemberChanged:
     """Make somebody a member, or change what a member may do."""
-    if await caller.reader.user(user) is None:
+    known = await caller.reader.user(user)
+    if known is None or known.deleted:
         raise Refusal(ErrorCode.NOT_FOUND, "no such user")
     command = PutMember(
         client_id=client_id_of(key),

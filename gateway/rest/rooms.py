@@ -183,7 +183,8 @@ def _command(body: RoomChange, caller: Caller, client_id: str) -> Command:
 
 async def _require_users(caller: Caller, users: list[str]) -> None:
     for user in users:
-        if await caller.reader.user(user) is None:
+        known = await caller.reader.user(user)
+        if known is None or known.deleted:
             raise Refusal(ErrorCode.INVALID, f"members: there is no user {user}")
 
 

@@ -33,7 +33,7 @@ from actors.protocol.subjects import (
 from actors.runtime.jetstream import Bus
 from deploy.local.stack import LocalStack
 from deploy.provision.tenants import create_tenant, open_platform
-from tests.actors.people import ADMIN, MEMBER, OWNER, STRANGER, SYSTEM
+from tests.actors.people import MEMBER, OWNER, STRANGER, SYSTEM
 from tests.actors.running import Place
 from tests.actors.test_tenant_rules import FIRST, SECOND, new_user, opening, refreshing
 from tests.support.eventually import eventually
@@ -227,7 +227,8 @@ async def test_signing_in_out_and_a_stolen_token(place: Place) -> None:
         EndSession(client_id="s5", actor="u1", role=Role.ANALYST, session="s1"),
     ):
         assert await refusal(place, TENANT_ROOM, command) is ErrorCode.SESSION_ENDED
-    assert await refusal(place, TENANT_ROOM, new_user(ADMIN, user="u2")) is ErrorCode.CONFLICT
+    again = new_user(SYSTEM, user="u2", client_id="again")
+    assert await refusal(place, TENANT_ROOM, again) is ErrorCode.CONFLICT
 
 
 UNREADABLE = {

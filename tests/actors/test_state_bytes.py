@@ -43,6 +43,7 @@ users = st.builds(
     role=st.sampled_from(Role),
     password_hash=texts,
     disabled=st.booleans(),
+    deleted=st.booleans(),
 )
 sessions = st.builds(Session, user=tokens, refresh=texts, expires_ms=times)
 tenants = st.builds(

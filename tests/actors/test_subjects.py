@@ -22,10 +22,12 @@ from actors.protocol.subjects import (
     IngestSubject,
     RoomKind,
     StoredRoomSubject,
+    ended_sessions_subject,
     ingest_subject,
     is_reply_subject,
     lane_filter,
     lane_of,
+    parse_ended_sessions_subject,
     parse_ingest_subject,
     parse_stored_room_subject,
     reply_subject,
@@ -162,3 +164,13 @@ def test_a_derived_id_is_the_same_for_the_same_parts_and_a_room_id(parts: list[s
     assert derived_id("room", *parts) == derived_id("room", *parts)
     assert is_room_id(derived_id("room", *parts))
     assert derived_id("room", *parts) != derived_id("room", *parts, "more")
+
+
+def test_a_subject_of_ended_sessions_is_read_back_and_is_no_rooms() -> None:
+    subject = ended_sessions_subject("acme")
+    assert parse_ended_sessions_subject(subject) == "acme"
+    assert matches(ended_sessions_subject("*"), subject)
+    assert not is_room_id(subject.rpartition(".")[2])
+    for other in ("event.acme.room_1", "room.acme._sessions", "event.acme._sessions.x"):
+        with pytest.raises(ValueError, match="ended sessions"):
+            parse_ended_sessions_subject(other)

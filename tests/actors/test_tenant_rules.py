@@ -1,5 +1,6 @@
 """Users and sign-ins: who may make them, and what ends them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,7 +82,8 @@ def refreshing(presented: str, **fields: Any) -> RefreshSession:
 def test_making_users_is_for_administrators_and_names_are_taken_once(
     who: Person, fields: dict[str, Any], code: ErrorCode | None
 ) -> None:
-    state = tenant(u1=user("alice", email="alice@example.org"))
+    anna = replace(user("anna"), role=Role.TENANT_ADMIN)
+    state = tenant(u1=user("alice", email="alice@example.org"), anna=anna)
     assert refusal(decide(state, new_user(who, **fields), AT_MS)) is code
 
 

@@ -18,6 +18,7 @@ WALLS: Final[dict[str, tuple[str, ...]]] = {
     "nats": ("actors/", "deploy/"),
     "fastapi": ("gateway/",),
     "argon2": ("gateway/passwords.py",),
+    "ldap3": ("gateway/directory/ldap.py",),
     "jwt": ("gateway/tokens.py",),
     "cryptography": ("store/sealing.py", "gateway/tokens.py", "deploy/"),
     "typer": ("deploy/cli/",),

@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from actors.protocol.limits import LANES_DEFAULT
 from deploy.provision import tenants as steps
 from deploy.provision.births import take_number
 from deploy.provision.errors import ProvisionError
-from deploy.provision.keys import ensure_tenant_key, ensure_token_key
+from deploy.provision.keys import ensure_tenant_key
 from deploy.provision.nats_streams import create_stream, generation_of, room_config
 from deploy.provision.secrets import Secrets
 from deploy.provision.tenants import (
@@ -20,8 +19,9 @@ from deploy.provision.tenants import (
     provision_platform,
     tenant_credentials_file,
 )
+from deploy.provision.token_keys import ensure_token_keys
 from store.driver import Document
-from store.keys import TENANT_KEY, TOKEN_KEY, KeyRing, RootKey
+from store.keys import TENANT_KEY, KeyRing, RootKey
 from store.mongo import PLATFORM_DATABASE, TENANT_KEYS, TENANTS, TOKEN_KEYS, tenant_database
 from store.reader import Reader
 from store.rows import TenantRow
@@ -110,7 +110,7 @@ async def test_provisioners_that_run_at_once_make_one_tenant_and_one_token_key(
     assert len(set(rows)) == 1
     await assert_works(stack, tenant)
     keys = stack.admin.database(PLATFORM_DATABASE)[TOKEN_KEYS]
-    assert await keys.count_documents({"state": "current"}) == 1
+    assert {document["_id"] async for document in keys.find({})} == {"token-1", "token-2"}
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -244,15 +244,6 @@ async def test_a_tenants_key_opens_under_the_root_key_and_its_own_name_only(stac
         root.unwrap(TENANT_KEY, other, wrapped)
 
 
-async def test_the_token_key_is_one_pair(stack: Stack) -> None:
-    root = RootKey(stack.secrets.root_key())
-    kid = await ensure_token_key(stack.platform.mongo, root)
-    document = await platform_document(stack, TOKEN_KEYS, kid)
-    private = Ed25519PrivateKey.from_private_bytes(root.unwrap(TOKEN_KEY, kid, document["sealed"]))
-    assert private.public_key().public_bytes_raw() == document["public"]
-    assert await ensure_token_key(stack.platform.mongo, root) == kid
-
-
 async def test_a_root_key_of_another_installation_is_refused(
     stack: Stack, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -260,7 +251,7 @@ async def test_a_root_key_of_another_installation_is_refused(
     await create_tenant(stack.platform, tenant, "Acme")
     foreign = RootKey(Secrets(tmp_path_factory.mktemp("foreign") / "secrets").root_key())
     with pytest.raises(ProvisionError) as caught:
-        await ensure_token_key(stack.platform.mongo, foreign)
+        await ensure_token_keys(stack.platform.mongo, foreign, 0)
     assert caught.value.code == "wrong_root_key"
     with pytest.raises(ProvisionError) as caught:
         await ensure_tenant_key(stack.platform.mongo, foreign, tenant)

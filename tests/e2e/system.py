@@ -28,6 +28,13 @@ CHEAP_PASSWORDS: Final = {
     "WARDROOM_ARGON2_MEMORY_KIB": str(ARGON2_MEMORY_KIB),
     "WARDROOM_ARGON2_PASSES": "1",
 }
+MANY_MISTAKES: Final = {
+    "WARDROOM_LOGIN_FAILURES_ACCOUNT": "100000",
+    "WARDROOM_LOGIN_FAILURES_ADDRESS": "100000",
+    "WARDROOM_REQUESTS_PER_SECOND_ADDRESS": "100000",
+    "WARDROOM_REQUESTS_PER_SECOND_SESSION": "100000",
+}
+"""All tests come from one address in no time, and many of them fail to sign in on purpose."""
 PASSWORD: Final = "correct horse battery staple"
 ROLES: Final = {
     "ana": Role.ANALYST,
@@ -98,7 +105,7 @@ async def running(stack: LocalStack, *, actors: int, gateways: int) -> AsyncIter
 async def _start_gateways(
     stack: LocalStack, held: AsyncExitStack, names: list[str], environment: dict[str, str]
 ) -> list[Gateway]:
-    settings = {**CHEAP_PASSWORDS, **environment}
+    settings = {**CHEAP_PASSWORDS, **MANY_MISTAKES, **environment}
     children = [await stack.start_process("gateway", name, settings) for name in names]
     held.push_async_callback(_stop, children)
     clients = [await held.enter_async_context(rest(child.health_url)) for child in children]

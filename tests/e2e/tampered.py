@@ -30,7 +30,6 @@ from store.record import Record, place, record_of, seq_of
 from tests.support.eventually import eventually
 
 ANA: dict[str, Any] = {"actor": "u_ana", "role": Role.ANALYST}
-ADMIN: dict[str, Any] = {"actor": "u_admin", "role": Role.TENANT_ADMIN}
 
 WAR, SIDE, QUIET = "war", "side", "quiet"
 HEADS = {WAR: 16, SIDE: 7, QUIET: 4, TENANT_ROOM: 3}
@@ -93,7 +92,8 @@ async def _live_in_tenant(client: ActorClient, tenant: str) -> None:
         display_name="Ana",
         user_role=Role.ANALYST,
         password_hash="$argon2id$...",
-        **ADMIN,
+        actor="operator",
+        role=Role.SYSTEM,
     )
     session = OpenSession(
         client_id="s",

@@ -261,6 +261,24 @@ async def a_new_tenant_works_at_once(terminal: Terminal, url: str) -> None:
         assert (await peter.call("GET", "/auth/me"))["tenant"] == "initech"
         room = await peter.open_room()
         assert (await peter.say(room, "hello", "c-1"))["seq"] == 2
+        await an_operator_sees_to_users(terminal, peter)
+
+
+async def an_operator_sees_to_users(terminal: Terminal, peter: Client) -> None:
+    """A user of initech is shut out, let in again, and given another password."""
+    async with peter.socket() as socket:
+        assert "disabled" in await terminal.run("./wardroom user disable initech PETER")
+        assert await socket.closed() == 4401
+    listed = json.loads(await terminal.run("./wardroom user list initech --json"))
+    assert (listed["username"], listed["disabled"], listed["deleted"]) == ("peter", True, False)
+    assert "(disabled)" in await terminal.run("./wardroom user list initech")
+    await terminal.run("./wardroom user disable initech peter", status=1)
+    await terminal.run("./wardroom user disable initech nobody", status=1)
+    await terminal.run("./wardroom user list nowhere", status=1)
+    assert (await terminal.run_json("./wardroom user enable initech peter --json"))["id"]
+    changed = await terminal.run_json("./wardroom user password initech peter --json")
+    assert (await Client.sign_in(peter.http, "peter", changed["password"])).user == peter.user
+    assert "deleted" not in await terminal.run("./wardroom user list initech --deleted")
 
 
 async def what_was_there_is_there_again(terminal: Terminal, room: str) -> None:

@@ -19,7 +19,7 @@ from deploy.local.process import LOOPBACK, free_port
 from deploy.local.stack import LocalStack
 from tests.e2e.clients import CUT, Client, rest
 from tests.e2e.persistent import Member, all_within, assert_nothing_is_lost_or_doubled, living
-from tests.e2e.system import CHEAP_PASSWORDS, Company, System, found_company
+from tests.e2e.system import CHEAP_PASSWORDS, MANY_MISTAKES, Company, System, found_company
 from tests.e2e.system import running as running_system
 from tests.faults.load import PATIENCE_S
 
@@ -57,6 +57,7 @@ class Door:
         """Start a gateway there; it is ready later."""
         settings = {
             **CHEAP_PASSWORDS,
+            **MANY_MISTAKES,
             "WARDROOM_PORT": str(self.port),
             "WARDROOM_FAILPOINTS": fatal,
         }

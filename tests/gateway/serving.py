@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -51,6 +52,7 @@ class Served:
     metrics: GatewayMetrics
     server: uvicorn.Server
     checks: dict[str, Check]
+    keys: TokenKeys
 
     def principal(self, name: str, tenant: str = "acme") -> Principal:
         """Somebody who signed in."""
@@ -146,8 +148,10 @@ def peopled(*tenants: str) -> World:
 
 
 @asynccontextmanager
-async def served(world: World | None = None, **settings: Any) -> AsyncIterator[Served]:
-    """A gateway over a world, on a free port."""
+async def served(
+    world: World | None = None, clock: Callable[[], float] = time.monotonic, **settings: Any
+) -> AsyncIterator[Served]:
+    """A gateway over a world, on a free port; `clock` is the one by which failures are forgiven."""
     world = world or peopled("acme")
     key = Ed25519PrivateKey.generate()
     keys = TokenKeys("wardroom", "k1", key, {"k1": key.public_key()})
@@ -164,6 +168,7 @@ async def served(world: World | None = None, **settings: Any) -> AsyncIterator[S
             verifier=_verify,
             metrics=metrics,
             unavailable=(Unreachable,),
+            clock=clock,
         )
     )
     _share_routes(app)
@@ -178,7 +183,7 @@ async def served(world: World | None = None, **settings: Any) -> AsyncIterator[S
         # Nothing is encrypted here, and reading every authority takes longer than a usual test.
         trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=trust) as http:
-            yield Served(world, port, http, Tokens(keys), metrics, server, checks)
+            yield Served(world, port, http, Tokens(keys), metrics, server, checks, keys)
     finally:
         await _stop(server)
 

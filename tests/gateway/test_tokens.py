@@ -1,114 +1,38 @@
 """Tokens: what is signed is believed, and nothing else."""
 
-import base64
-import json
+import asyncio
 import time
-from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from structlog.testing import capture_logs
 
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.roles import Role
-from gateway.limits import CLOCK_SKEW_S, TICKET_TTL_S
+from gateway.limits import (
+    ACCESS_TTL_S,
+    CLOCK_SKEW_S,
+    KEYS_POLL_S,
+    RETIRED_KEY_S,
+    TICKET_TTL_S,
+    TOKEN_CHARS_MAX,
+)
+from gateway.token_keys import follow_keys
 from gateway.tokens import Principal, TokenKeys, Tokens, new_principal
+from tests.gateway.forging import Forger
+from tests.gateway.world import eventually
 
 KEY = Ed25519PrivateKey.generate()
 OTHER_KEY = Ed25519PrivateKey.generate()
+NEXT_KEY = Ed25519PrivateKey.generate()
 KEYS = TokenKeys("https://here", "k1", KEY, {"k1": KEY.public_key()})
 TOKENS = Tokens(KEYS)
 ANA = Principal("acme", "usr_ana", Role.ANALYST, "ses_1", int(time.time()) + 36_000)
 
 
-def claims(**changes: Any) -> dict[str, Any]:
-    """The claims of a good access token, changed; None takes a claim away."""
-    now = int(time.time())
-    good = {
-        "iss": "https://here",
-        "aud": "wardroom",
-        "sub": "usr_ana",
-        "iat": now,
-        "nbf": now,
-        "exp": now + 600,
-        "jti": "a1",
-        "tenant": "acme",
-        "role": "analyst",
-        "sid": "ses_1",
-    }
-    return {name: value for name, value in {**good, **changes}.items() if value is not None}
-
-
-def signed(
-    body: dict[str, Any], key: Ed25519PrivateKey = KEY, typ: str = "at+jwt", **header: Any
-) -> str:
-    """A token signed with Ed25519."""
-    headers = {"typ": typ, "kid": "k1", **header}
-    return jwt.encode(body, key, algorithm="EdDSA", headers=headers)
-
-
-def unsigned(header: dict[str, Any], body: dict[str, Any], signature: bytes = b"") -> str:
-    """A token put together by hand."""
-    parts = [json.dumps(header).encode(), json.dumps(body).encode(), signature]
-    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
-
-
-def confused_with_hmac() -> str:
-    """A token whose HMAC key is our public key, which everybody knows."""
-    public = KEY.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    headers = {"typ": "at+jwt", "kid": "k1"}
-    return jwt.encode(claims(), public, algorithm="HS256", headers=headers)
-
-
-def with_altered_body() -> str:
-    """A good token whose claims were changed after signing."""
-    head, _, signature = signed(claims()).split(".")
-    body = base64.urlsafe_b64encode(json.dumps(claims(role="tenant_admin")).encode())
-    return f"{head}.{body.rstrip(b'=').decode()}.{signature}"
-
-
-ATTACKS = {
-    "no token": "",
-    "no JWT": "a.b.c",
-    "not ASCII": "\u00e9.\u00e9.\u00e9",
-    "too long": "a" * 5000,
-    "no algorithm": unsigned({"alg": "none", "typ": "at+jwt", "kid": "k1"}, claims()),
-    "no algorithm, in capitals": unsigned({"alg": "NONE", "typ": "at+jwt", "kid": "k1"}, claims()),
-    "our public key as an HMAC key": confused_with_hmac(),
-    "claims changed after signing": with_altered_body(),
-    "an empty signature": unsigned({"alg": "EdDSA", "typ": "at+jwt", "kid": "k1"}, claims()),
-    "another key under our key id": signed(claims(), OTHER_KEY),
-    "an unknown key id": signed(claims(), kid="k2"),
-    "a key id that is a path": signed(claims(), kid="../../k1"),
-    "no key id": jwt.encode(claims(), KEY, algorithm="EdDSA", headers={"typ": "at+jwt"}),
-    "a key of its own": signed(
-        claims(),
-        OTHER_KEY,
-        jwk={"kty": "OKP", "crv": "Ed25519", "x": "AAAA"},
-        jku="http://127.0.0.1/keys",
-    ),
-    "another type": signed(claims(), typ="JWT"),
-    "a ticket": TOKENS.ticket(ANA),
-    "another audience": signed(claims(aud="wardroom-ws")),
-    "no audience": signed(claims(aud=None)),
-    "another issuer": signed(claims(iss="https://there")),
-    "no issuer": signed(claims(iss=None)),
-    "expired": signed(claims(exp=int(time.time()) - CLOCK_SKEW_S - 1)),
-    "no expiry": signed(claims(exp=None)),
-    "not yet valid": signed(claims(nbf=int(time.time()) + 36_000)),
-    "no beginning": signed(claims(nbf=None)),
-    "from the future": signed(claims(iat=int(time.time()) + 36_000)),
-    "no time of issue": signed(claims(iat=None)),
-    "no subject": signed(claims(sub=None)),
-    "a subject that is no id": signed(claims(sub="a.b")),
-    "no tenant": signed(claims(tenant=None)),
-    "a tenant that is no id": signed(claims(tenant="ACME/../globex")),
-    "no role": signed(claims(role=None)),
-    "an unknown role": signed(claims(role="emperor")),
-    "a role that is a list": signed(claims(role=["analyst"])),
-    "no session": signed(claims(sid=None)),
-}
+FORGER = Forger(KEYS)
+ATTACKS = {**FORGER.attacks(), "too long": "a" * (TOKEN_CHARS_MAX + 1)}
 
 
 @pytest.mark.parametrize("token", ATTACKS.values(), ids=ATTACKS.keys())
@@ -130,25 +54,87 @@ def test_every_refusal_of_a_token_says_the_same() -> None:
 
 
 def test_the_claims_that_the_attacks_start_from_are_good() -> None:
-    assert TOKENS.read_access_token(signed(claims())).user == "usr_ana"
+    assert TOKENS.read_access_token(FORGER.signed(FORGER.good)).user == "usr_ana"
 
 
 def test_an_access_token_says_who_it_was_made_for() -> None:
     assert TOKENS.read_access_token(TOKENS.access_token(ANA)) == ANA
 
 
-def test_a_token_of_an_earlier_key_is_good_while_that_key_is_known() -> None:
-    rotated = Tokens(
-        TokenKeys(
-            "https://here",
-            "k2",
-            OTHER_KEY,
-            {"k1": KEY.public_key(), "k2": OTHER_KEY.public_key()},
-        )
+def rotated(until: int) -> TokenKeys:
+    """The keys after a rotation from k1 to k2; k1 is believed until then, and k3 is next."""
+    public = {"k1": KEY, "k2": OTHER_KEY, "k3": NEXT_KEY}
+    return TokenKeys(
+        "https://here",
+        "k2",
+        OTHER_KEY,
+        {kid: key.public_key() for kid, key in public.items()},
+        {"k1": until},
     )
 
-    assert rotated.read_access_token(TOKENS.access_token(ANA)) == ANA
-    assert jwt.get_unverified_header(rotated.access_token(ANA))["kid"] == "k2"
+
+def test_a_token_of_a_retired_key_is_good_until_that_key_ends() -> None:
+    now = time.time()
+    tokens = Tokens(rotated(int(now) + RETIRED_KEY_S), clock=lambda: now)
+    token = TOKENS.access_token(ANA)
+
+    assert tokens.read_access_token(token) == ANA
+    assert jwt.get_unverified_header(tokens.access_token(ANA))["kid"] == "k2"
+    now += RETIRED_KEY_S
+    with pytest.raises(Refusal):
+        tokens.read_access_token(token)
+    assert tokens.read_access_token(tokens.access_token(ANA)) == ANA
+
+
+def test_a_retired_key_outlives_every_token_that_it_can_have_signed() -> None:
+    assert RETIRED_KEY_S > KEYS_POLL_S + ACCESS_TTL_S + CLOCK_SKEW_S
+
+
+def test_the_next_key_is_published_before_it_signs_and_a_retired_one_until_it_ends() -> None:
+    now = time.time()
+    tokens = Tokens(rotated(int(now) + RETIRED_KEY_S), clock=lambda: now)
+
+    def published() -> list[str]:
+        return [key["kid"] for key in tokens.jwks()["keys"]]
+
+    assert published() == ["k1", "k2", "k3"]
+    now += RETIRED_KEY_S
+    assert published() == ["k2", "k3"]
+
+
+async def test_keys_that_were_rotated_are_used_without_a_restart() -> None:
+    keys = KEYS
+    looked = asyncio.Event()
+
+    async def read() -> TokenKeys:
+        looked.set()
+        return keys
+
+    tokens = Tokens(KEYS)
+    following = asyncio.create_task(follow_keys(tokens, read, every_s=0))
+    keys = rotated(int(time.time()) + RETIRED_KEY_S)
+    await asyncio.wait_for(looked.wait(), 5)
+    await eventually(lambda: jwt.get_unverified_header(tokens.access_token(ANA))["kid"] == "k2")
+    following.cancel()
+
+
+async def test_keys_that_can_not_be_read_leave_those_that_are_known() -> None:
+    tries = 0
+
+    async def read() -> TokenKeys:
+        nonlocal tries
+        tries += 1
+        raise ConnectionError("mongodb://name:secret@host")
+
+    tokens = Tokens(KEYS)
+    with capture_logs() as logged:
+        following = asyncio.create_task(follow_keys(tokens, read, every_s=0))
+        await eventually(lambda: tries > 1)
+        following.cancel()
+
+    assert tokens.read_access_token(TOKENS.access_token(ANA)) == ANA
+    assert logged[0]["event"] == "token_keys.unreadable"
+    assert "secret" not in str(logged)
 
 
 def test_a_ticket_stands_for_its_user_until_the_session_must_be_renewed() -> None:

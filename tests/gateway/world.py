@@ -25,10 +25,12 @@ from actors.room.evolve import evolve as evolve_room
 from actors.room.state import Moment, RoomState
 from actors.tenant.decide import decide as decide_tenant
 from actors.tenant.evolve import evolve as evolve_tenant
+from actors.tenant.sessions import ended_by
 from actors.tenant.state import TenantState
 from gateway.history import entry_of
-from store.reader import Reader, StoredEntry, TenantReader
+from store.reader import Reader, Selection, StoredEntry, TenantReader
 from store.rows import LoginCandidate, RoomRow, SessionRow, UserRow
+from tests.gateway.rows import room_row_of, user_row_of
 
 NOW_MS = 1_795_000_000_000
 Handler = Callable[[RoomEvent], None]
@@ -61,7 +63,7 @@ class MemoryRoom:
         mark = fingerprint(command)
         seq = self.head + 1
         prev = self.entries[-1].hash if self.entries else bytes(32)
-        content = content_of(event, mark)
+        content = content_of(event, mark, command.origin)
         digest = hashlib.sha256(prev + content + f"{self.room}/{seq}".encode()).digest()
         self.entries.append(
             StoredEntry(
@@ -113,6 +115,7 @@ class World:
         self.held: list[tuple[str, str, Command]] | None = None
         self.announcing = True
         self.used_keys: set[str] = set()
+        self.ears: dict[int, Callable[[str, list[str]], None]] = {}
         self.reply_handlers: dict[str, Callable[[Reply], None]] = {}
         self._numbers = itertools.count()
 
@@ -153,6 +156,9 @@ class World:
         receipt = place.append(event, command)
         if self.announcing:
             place.announce(receipt.seq)
+            ended = list(ended_by(event))
+            for ear in list(self.ears.values()) if ended else ():
+                ear(tenant, ended)
         return receipt
 
     def release(self) -> None:
@@ -191,10 +197,16 @@ class World:
         found = []
         for tenant in self.tenants:
             for user, facts in self.at(tenant, TENANT_ROOM).state.users.items():
+                if facts.deleted:
+                    continue
                 names = {facts.username.casefold(), (facts.email or "").casefold()}
                 if name.casefold() in names or (wanted in names and only == tenant):
                     found.append(LoginCandidate(tenant, user))
         return found
+
+    async def nobody(self) -> None:
+        """As `store.reader.Reader.nobody`."""
+        await asyncio.sleep(0)
 
 
 class MemoryTenantReader:
@@ -247,6 +259,21 @@ class MemoryTenantReader:
         ]
         return found[-limit:] if before is not None and after == 0 else found[:limit]
 
+    async def newest(self, room: str, wanted: Selection, limit: int) -> list[StoredEntry]:
+        await self._read()
+        found = [
+            entry
+            for entry in reversed(self._world.at(self.tenant, room).entries)
+            if wanted.first <= entry.seq < wanted.before
+            and (wanted.kinds is None or entry.kind in wanted.kinds)
+            and (wanted.actor is None or entry.actor == wanted.actor)
+        ]
+        return found[:limit]
+
+    async def seq_since(self, room: str, at_ms: int) -> int:
+        await self._read()
+        return 1 + sum(entry.at_ms < at_ms for entry in self._world.at(self.tenant, room).entries)
+
     async def headers(self, room: str, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         await self._read()
         entries = self._world.at(self.tenant, room).entries[after : after + limit]
@@ -260,17 +287,13 @@ class MemoryTenantReader:
     async def user(self, user: str) -> UserRow | None:
         await self._read()
         facts = self._world.at(self.tenant, TENANT_ROOM).state.users.get(user)
-        if facts is None:
-            return None
-        return UserRow(
-            user=user,
-            username=facts.username,
-            email=facts.email,
-            display_name=facts.display_name,
-            role=facts.role,
-            disabled=facts.disabled,
-            password_hash=facts.password_hash,
-        )
+        return user_row_of(user, facts) if facts is not None else None
+
+    async def users(self, *, after: str, limit: int, deleted: bool = False) -> list[UserRow]:
+        await self._read()
+        users = self._world.at(self.tenant, TENANT_ROOM).state.users
+        rows = [user_row_of(user, facts) for user, facts in sorted(users.items()) if user > after]
+        return [row for row in rows if row.deleted == deleted][:limit]
 
     async def session(self, session: str) -> SessionRow | None:
         await self._read()
@@ -312,6 +335,19 @@ class MemoryActors:
 
         return unsubscribe
 
+    async def subscribe_ended_sessions(
+        self, handler: Callable[[str, list[str]], None]
+    ) -> Unsubscribe:
+        await asyncio.sleep(0)
+        number = next(self._world._numbers)
+        self._world.ears[number] = handler
+
+        async def unsubscribe() -> None:
+            await asyncio.sleep(0)
+            self._world.ears.pop(number, None)
+
+        return unsubscribe
+
     async def redeem_once(self, key: str) -> bool:
         await asyncio.sleep(0)
         first = key not in self._world.used_keys
@@ -323,19 +359,7 @@ def row_of(place: MemoryRoom | None) -> RoomRow | None:
     """A room's row as its projection would be now."""
     if place is None or place.room == TENANT_ROOM or not place.state.exists:
         return None
-    state: RoomState = place.state
-    return RoomRow(
-        room=place.room,
-        name=state.name,
-        kind=state.kind,
-        status=state.status,
-        members={user: str(role) for user, role in state.members.items()},
-        open_to=tuple(sorted(state.open_to)),
-        incident=state.incident.model_dump() if state.incident else None,
-        created_ms=state.created_ms,
-        created_by=state.created_by,
-        applied=place.head,
-    )
+    return room_row_of(place.room, place.state, place.head)
 
 
 def room_command(**fields: Any) -> Command:

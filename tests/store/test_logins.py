@@ -55,6 +55,39 @@ async def test_a_user_is_found_by_every_name_it_has(
         assert await platform.logins(name) == [ana], name
 
 
+async def test_a_released_name_leads_nowhere_unless_it_is_another_users_by_now(
+    platform: Reader,
+    add_user: AddUser,
+    connection: MongoConnection,
+    keys: KeyRing,
+    tenant: str,
+    unique: str,
+) -> None:
+    projections = Projections(connection, keys, tenant)
+    name, email = f"ana.{unique}", f"ana@{unique}.example"
+    ana = await add_user(tenant, name, email)
+    await projections.release_logins(ana.user, [email.upper()])
+    assert await platform.logins(email) == []
+    assert await platform.logins(name) == [ana]
+    bob = await add_user(tenant, f"bob.{unique}", email)
+    await projections.release_logins(ana.user, [email])
+    assert await platform.logins(email) == [bob]
+
+
+async def test_the_row_of_a_deleted_user_takes_no_name(
+    platform: Reader,
+    add_user: AddUser,
+    connection: MongoConnection,
+    keys: KeyRing,
+    tenant: str,
+    unique: str,
+) -> None:
+    bob = await add_user(tenant, f"bob.{unique}", None)
+    gone = UserRow(f"u_{unique}", f"BOB.{unique}", None, "Bob", "analyst", False, "hash", True)
+    await Projections(connection, keys, tenant).save_user(gone)
+    assert await platform.logins(f"bob.{unique}") == [bob]
+
+
 async def test_a_name_that_nobody_has_finds_nobody(
     platform: Reader, add_user: AddUser, tenant: str, unique: str
 ) -> None:

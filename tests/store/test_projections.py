@@ -157,6 +157,64 @@ async def test_users_are_listed_in_order(projections: Projections, reader: Tenan
     assert [row.user for row in await reader.users(after="u_b", limit=2)] == ["u_c"]
 
 
+async def test_an_older_user_never_replaces_a_newer_one_nor_brings_back_his_names(
+    projections: Projections, reader: TenantReader
+) -> None:
+    older, newer = replace(USER, applied=3), replace(USER, disabled=True, email=None, applied=5)
+    await projections.save_user(older)
+    await projections.save_user(newer)
+    await projections.release_logins("u_ana", ["ana@example.org"])
+    await projections.save_user(older)
+    assert await reader.user("u_ana") == newer
+    # The same once more, as when an actor is loaded after it was cut off.
+    await projections.save_user(newer)
+    assert await reader.user("u_ana") == newer
+    assert [row.user for row in await reader.users(after="", limit=5)] == ["u_ana"]
+
+
+async def test_the_newer_of_two_first_rows_of_a_user_stays(
+    projections: Projections, reader: TenantReader
+) -> None:
+    names = [f"u-{number}" for number in range(30)]
+    rows = [
+        replace(USER, user=name, username=name, email=None, disabled=applied == 2, applied=applied)
+        for name in names
+        for applied in (1, 2)
+    ]
+    await asyncio.gather(*map(projections.save_user, rows))
+    for name in names:
+        row = await reader.user(name)
+        assert row is not None
+        assert (row.disabled, row.applied) == (True, 2)
+
+
+async def test_deleted_users_are_listed_apart_and_their_names_can_be_given_again(
+    projections: Projections, reader: TenantReader
+) -> None:
+    for number in (1, 2):
+        row = replace(USER, user=f"u_{number}", email=None, applied=number)
+        await projections.save_user(row)
+        gone = replace(row, deleted=True, applied=10 + number)
+        await projections.save_user(gone)
+        await projections.release_logins(row.user, [row.username])
+        assert await reader.user(row.user) == gone
+    await projections.save_user(replace(USER, user="u_3", email=None, applied=20))
+    assert [row.user for row in await reader.users(after="", limit=5)] == ["u_3"]
+    deleted = await reader.users(after="", limit=5, deleted=True)
+    assert [row.user for row in deleted] == ["u_1", "u_2"]
+
+
+async def test_many_sessions_end_together_and_no_others(
+    projections: Projections, reader: TenantReader
+) -> None:
+    names = [f"s-{number}" for number in range(5)]
+    for name in names:
+        await projections.save_session(replace(SESSION, session=name))
+    await projections.end_sessions([])
+    await projections.end_sessions([*names[:3], "s-unknown"])
+    assert [await reader.session_active(name) for name in names] == [False] * 3 + [True] * 2
+
+
 async def test_a_session_lasts_until_it_is_ended(
     projections: Projections, reader: TenantReader
 ) -> None:

@@ -1,0 +1,1 @@
+"""Tests of directories, against slapd and a Samba domain controller."""
