@@ -36,6 +36,12 @@ PUT_DOWN: Final = {
 KEPT: Final = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
+def _listen_to_ctrl_c() -> None:
+    # A shell starts what it puts in the background with Ctrl-C ignored, and children inherit that: these
+    # tests may be in the background, a newcomer's terminal is not.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class Terminal:
     """A terminal of the newcomer's: where commands are typed. `settings` are its exports."""
@@ -56,6 +62,7 @@ class Terminal:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            preexec_fn=_listen_to_ctrl_c,
         )
 
     async def run(self, line: str, status: int = 0) -> str:
@@ -230,7 +237,8 @@ async def two_terminals_talk(terminal: Terminal, tail: str, post: str) -> None:
             heard = (await tailing.stdout.readline()).decode()
     finally:
         tailing.send_signal(signal.SIGINT)
-        output, errors = await tailing.communicate()
+        async with asyncio.timeout(STOP_S):
+            output, errors = await tailing.communicate()
     assert (tailing.returncode, output, errors) == (0, b"", b"")
     assert re.fullmatch(r"#2  [0-9a-f]{64}\n", receipt)
     assert heard.startswith("#2 ")
