@@ -90,24 +90,7 @@ def create_app(services: GatewayServices) -> FastAPI:
     tokens = Tokens(services.token_keys)
     sessions = SessionCheck(services.reader)
     passwords = PasswordCheck(settings.argon2_memory_kib, settings.argon2_passes)
-    sockets = Sockets(
-        services.actors,
-        SocketServices(
-            actors=services.actors,
-            tokens=tokens,
-            sessions=sessions,
-            fanout=Fanout(
-                services.actors.subscribe_events,
-                services.metrics,
-                background.spawn,
-                services.reach,
-            ),
-            replayer=Replayer(services.metrics),
-            settings=settings,
-            metrics=services.metrics,
-        ),
-    )
-
+    sockets = _sockets(services, tokens, sessions, background)
     records = FailureRecords(services.actors, background.spawn, services.clock)
     lockout = Lockout(
         settings.login_failures_account, settings.login_failures_address, services.clock
@@ -148,6 +131,26 @@ def create_app(services: GatewayServices) -> FastAPI:
     app.include_router(_health(services, tokens, app).router())
     app.router.routes.append(WebSocketRoute("/ws/v1", SocketEndpoint(sockets, settings).serve))
     return app
+
+
+def _sockets(
+    services: GatewayServices, tokens: Tokens, sessions: SessionCheck, background: Background
+) -> Sockets:
+    fanout = Fanout(
+        services.actors.subscribe_events, services.metrics, background.spawn, services.reach
+    )
+    return Sockets(
+        services.actors,
+        SocketServices(
+            actors=services.actors,
+            tokens=tokens,
+            sessions=sessions,
+            fanout=fanout,
+            replayer=Replayer(services.metrics),
+            settings=services.settings,
+            metrics=services.metrics,
+        ),
+    )
 
 
 def _fastapi(
