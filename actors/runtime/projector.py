@@ -62,36 +62,8 @@ def room_row(room: str, state: RoomState, applied: int) -> RoomRow:
     )
 
 
-async def _project_tenant_event(
-    projections: Projections, mailbox: Mailbox, event: EventType
-) -> None:
-    state: TenantState = mailbox.committed_state
-    match event:
-        case UserCreated() | UserEnabled() | UserPasswordRehashed():
-            await projections.save_user(_user_row(mailbox, event.user))
-        case UserChanged() | UserDisabled() | UserDeleted() | PasswordChanged():
-            user = _user_row(mailbox, event.user)
-            await projections.save_user(user)
-            await projections.release_logins(event.user, _former_names(event, user))
-            await projections.end_sessions(event.sessions)
-        case SessionsEnded():
-            await projections.end_sessions(event.sessions)
-        case SessionOpened():
-            # When a tenant is loaded its past is projected again: what has ended stays ended.
-            session = state.sessions.get(event.session)
-            expires_ms = session.expires_ms if session else event.expires_ms
-            row = SessionRow(event.session, event.user, expires_ms, ended=session is None)
-            await projections.save_session(row)
-        case SessionRefreshed():
-            await projections.extend_session(event.session, event.expires_ms)
-        case SessionEnded():
-            await projections.end_session(event.session)
-        case _:
-            return
-
-
-def _user_row(mailbox: Mailbox, name: str) -> UserRow:
-    user: User = mailbox.committed_state.users[name]
+def user_row(name: str, user: User, applied: int) -> UserRow:
+    """A user's row."""
     return UserRow(
         user=name,
         username=user.username,
@@ -101,8 +73,40 @@ def _user_row(mailbox: Mailbox, name: str) -> UserRow:
         disabled=user.disabled,
         password_hash=user.password_hash,
         deleted=user.deleted,
-        applied=mailbox.committed.seq,
+        applied=applied,
     )
+
+
+async def _project_tenant_event(
+    projections: Projections, mailbox: Mailbox, event: EventType
+) -> None:
+    state: TenantState = mailbox.committed_state
+    applied = mailbox.committed.seq
+    match event:
+        case UserCreated() | UserEnabled() | UserPasswordRehashed():
+            row = user_row(event.user, state.users[event.user], applied)
+            await projections.save_user(row)
+        case UserChanged() | UserDisabled() | UserDeleted() | PasswordChanged():
+            row = user_row(event.user, state.users[event.user], applied)
+            await projections.save_user(row)
+            await projections.release_logins(event.user, _former_names(event, row))
+            await projections.end_sessions(event.sessions)
+        case SessionsEnded():
+            await projections.end_sessions(event.sessions)
+        case SessionOpened():
+            # When a tenant is loaded its past is projected again: what has ended stays ended.
+            session = state.sessions.get(event.session)
+            expires_ms = session.expires_ms if session else event.expires_ms
+            ended = session is None
+            await projections.save_session(
+                SessionRow(event.session, event.user, expires_ms, ended=ended)
+            )
+        case SessionRefreshed():
+            await projections.extend_session(event.session, event.expires_ms)
+        case SessionEnded():
+            await projections.end_session(event.session)
+        case _:
+            return
 
 
 def _former_names(event: EventType, row: UserRow) -> set[str]:

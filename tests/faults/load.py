@@ -166,5 +166,10 @@ async def until_metric(child: Child, name: str, at_least: float) -> None:
         value = await metric(child, name)
         return True if value is not None and value >= at_least else None
 
-    async with asyncio.timeout(PATIENCE_S):
-        await polled(reached)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await polled(reached)
+    except TimeoutError:
+        value = await metric(child, name)
+        lines = "\n".join(child.process.last_lines())
+        raise AssertionError(f"{name} is {value}, not {at_least}, of\n{lines}") from None

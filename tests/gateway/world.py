@@ -23,6 +23,7 @@ from actors.protocol.roles import Role
 from actors.room.decide import decide as decide_room
 from actors.room.evolve import evolve as evolve_room
 from actors.room.state import Moment, RoomState
+from actors.runtime.projector import room_row, user_row
 from actors.tenant.decide import decide as decide_tenant
 from actors.tenant.evolve import evolve as evolve_tenant
 from actors.tenant.sessions import ended_by
@@ -30,7 +31,6 @@ from actors.tenant.state import TenantState
 from gateway.history import entry_of
 from store.reader import Reader, Selection, StoredEntry, TenantReader
 from store.rows import LoginCandidate, RoomRow, SessionRow, UserRow
-from tests.gateway.rows import room_row_of, user_row_of
 
 NOW_MS = 1_795_000_000_000
 Handler = Callable[[RoomEvent], None]
@@ -286,13 +286,15 @@ class MemoryTenantReader:
 
     async def user(self, user: str) -> UserRow | None:
         await self._read()
-        facts = self._world.at(self.tenant, TENANT_ROOM).state.users.get(user)
-        return user_row_of(user, facts) if facts is not None else None
+        tenant = self._world.at(self.tenant, TENANT_ROOM)
+        facts = tenant.state.users.get(user)
+        return user_row(user, facts, tenant.head) if facts is not None else None
 
     async def users(self, *, after: str, limit: int, deleted: bool = False) -> list[UserRow]:
         await self._read()
-        users = self._world.at(self.tenant, TENANT_ROOM).state.users
-        rows = [user_row_of(user, facts) for user, facts in sorted(users.items()) if user > after]
+        tenant = self._world.at(self.tenant, TENANT_ROOM)
+        found = sorted(item for item in tenant.state.users.items() if item[0] > after)
+        rows = [user_row(user, facts, tenant.head) for user, facts in found]
         return [row for row in rows if row.deleted == deleted][:limit]
 
     async def session(self, session: str) -> SessionRow | None:
@@ -359,7 +361,7 @@ def row_of(place: MemoryRoom | None) -> RoomRow | None:
     """A room's row as its projection would be now."""
     if place is None or place.room == TENANT_ROOM or not place.state.exists:
         return None
-    return room_row_of(place.room, place.state, place.head)
+    return room_row(place.room, place.state, place.head)
 
 
 def room_command(**fields: Any) -> Command:
