@@ -232,8 +232,7 @@ class SignIn:
             await self._reader.nobody()
             await self._passwords.matches(None, password, attempt.start)
         if not matching:
-            local = frozenset(tenant for tenant, user in found if not user.directory_key)
-            matching = await self._directory.matching(name, password, local, attempt)
+            matching = await self._from_directory(name, password, found, attempt)
         if not matching:
             attempt.failed(accounts)
             raise _login_failed()
@@ -243,6 +242,20 @@ class SignIn:
                 ErrorCode.LOGIN_FAILED, "this name is known in several tenants: use name@tenant"
             )
         return matching[0]
+
+    async def _from_directory(
+        self, name: str, password: str, found: list[tuple[str, UserRow]], attempt: Attempt
+    ) -> list[tuple[str, UserRow]]:
+        local = frozenset(tenant for tenant, user in found if not user.directory_key)
+        try:
+            return await self._directory.matching(name, password, local, attempt.address)
+        except Refusal as refusal:
+            if local:
+                # A password was wrong all the same: a directory that is down is no leave to guess.
+                attempt.failed(tuple((tenant, user.user) for tenant, user in found))
+            elif refusal.code is ErrorCode.UNAVAILABLE:
+                attempt.abandoned()
+            raise
 
     async def _candidates(self, name: str) -> list[tuple[str, UserRow]]:
         found = []

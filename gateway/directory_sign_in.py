@@ -5,17 +5,11 @@ has set; where there is a single tenant, that is the one. Asking all of them, or
 that name, would show the passwords of one tenant's people to whoever administers another.
 """
 
-import structlog
-
 from actors.protocol.commands import Origin
-from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import is_tenant_id
 from gateway.directory_people import DirectoryPeople
-from gateway.sign_in_guard import Attempt
 from store.reader import Reader, TenantReader
 from store.rows import UserRow
-
-log = structlog.get_logger(__name__)
 
 
 class DirectorySignIn:
@@ -27,7 +21,7 @@ class DirectorySignIn:
         self._default_tenant = default_tenant
 
     async def matching(
-        self, name: str, password: str, local: frozenset[str], attempt: Attempt
+        self, name: str, password: str, local: frozenset[str], address: str
     ) -> list[tuple[str, UserRow]]:
         """The user of a directory who has this name and password, with his tenant; at most one.
 
@@ -35,24 +29,18 @@ class DirectorySignIn:
             name: as typed.
             password: as typed.
             local: tenants in which a local user has this name: his directory is not asked.
-            attempt: not counted as failed when the directory can't be asked.
+            address: where the request came from, for the record.
 
         Raises:
-            Refusal: `UNAVAILABLE`: the directory can't be asked; `TOO_MANY`: too many tries.
+            Refusal: `UNAVAILABLE`: the directory can't be asked.
             OutcomeUnknown: no receipt in time.
         """
         asked = await self._asked(name)
         if asked is None or asked[0].tenant in local:
             return []
         reader, meant = asked
-        attempt.start()
-        origin = Origin(method="rest", address=attempt.address)
-        try:
-            user = await self._people.authenticated(reader, meant, password, origin)
-        except Refusal as refusal:
-            if refusal.code is ErrorCode.UNAVAILABLE:
-                attempt.abandoned()
-            raise
+        origin = Origin(method="rest", address=address)
+        user = await self._people.authenticated(reader, meant, password, origin)
         return [(reader.tenant, user)] if user is not None else []
 
     async def still_there(self, reader: TenantReader, user: UserRow) -> bool:

@@ -59,7 +59,7 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "sign_in_failed": _kind("user.sign_in", "user", "reason count", outcome=REFUSED, method="rest"),
     "user_password_rehashed": _kind("user.rehash_password", "user", method="system"),
     "user_synchronised": _kind(
-        "user.synchronise", "user", "display_name email role suspended", method="system"
+        "user.synchronise", "user", "display_name email role suspended reason", method="system"
     ),
     "directory_put": _kind("directory.put", "", DIRECTORY_VALUES),
     "directory_removed": _kind("directory.remove", "", DIRECTORY_VALUES),

@@ -211,9 +211,10 @@ class DirectoryRemoved(Structured):
 
 
 class SynchronisedProfile(Profile):
-    """What a directory says of a user; one who is suspended can't sign in."""
+    """What a directory says of a user; one who is suspended can't sign in, for the reason."""
 
     suspended: bool
+    reason: str = Field(default="", exclude_if=lambda value: not value)
 
 
 class UserSynchronised(Structured):
@@ -223,7 +224,6 @@ class UserSynchronised(Structured):
     user: str
     before: SynchronisedProfile
     after: SynchronisedProfile
-    reason: str
     sessions: tuple[str, ...]
 
 

@@ -100,12 +100,13 @@ def synchronise(state: TenantState, command: SynchroniseUser) -> UserSynchronise
     after = _after(state, command, user)
     if before == after:
         return Rejection(ErrorCode.CONFLICT, "nothing has changed")
+    if after.suspended:
+        after = after.model_copy(update={"reason": command.reason})
     ends = after.suspended or after.role is not before.role
     return UserSynchronised(
         user=command.user,
         before=before,
         after=after,
-        reason=command.reason,
         sessions=sessions.of_user(state, command.user) if ends else (),
     )
 

@@ -34,6 +34,10 @@ from gateway.rest.users import RoleName
 
 STANDS_IN: Final = "?"
 """Stands for a password that is kept, until it is known whether it may be used."""
+CONNECT_S_MAX: Final = 15
+RECEIVE_S_MAX: Final = 30
+CALL_S_MAX: Final = 60
+"""Seconds that a tenant may have us wait for its servers: a gateway that stops waits for them too."""
 Text = Annotated[str, StringConstraints(max_length=1024)]
 
 
@@ -68,9 +72,9 @@ class DirectoryFacts(Body):
     user_filter: Text = ""
     group_filter: Text = ""
     group_base: Text = ""
-    connect_s: float = 5.0
-    receive_s: float = 10.0
-    call_s: float = 20.0
+    connect_s: Annotated[float, Field(gt=0, le=CONNECT_S_MAX)] = 5.0
+    receive_s: Annotated[float, Field(gt=0, le=RECEIVE_S_MAX)] = 10.0
+    call_s: Annotated[float, Field(gt=0, le=CALL_S_MAX)] = 20.0
     page_size: int = 500
     roles: list[GroupRole] = Field(default_factory=list)
 

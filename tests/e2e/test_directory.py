@@ -228,6 +228,20 @@ async def test_tries_that_nobody_could_answer_are_not_counted(
         assert (429, "too_many") in wrong
 
 
+async def test_while_a_directory_is_down_local_passwords_are_not_guessed_any_longer_than_else(
+    system: System, employer: Employer, other_company: Company
+) -> None:
+    strict = {**ON_LOOPBACK, "WARDROOM_LOGIN_FAILURES_ACCOUNT": "2"}
+    strict["WARDROOM_DIRECTORY_TENANT"] = employer.company.tenant
+    await employer.install(servers=[f"ldaps://{LOOPBACK}:{free_port()}"])
+    credentials = {"username": other_company.username("ana"), "password": "wrong"}
+    async with system.another_gateway(**strict) as gateway:
+        anybody = Client(gateway.http)
+        answers = [told(await anybody.ask("POST", "/auth/login", credentials)) for _ in range(4)]
+    assert answers[:2] == [(503, "unavailable")] * 2
+    assert (429, "too_many") in answers
+
+
 async def test_without_its_tenant_a_name_is_shown_to_no_directory_but_the_operators_choice(
     system: System, employer: Employer
 ) -> None:

@@ -69,6 +69,7 @@ async def test_the_sockets_of_who_is_disabled_or_removed_or_demoted_are_closed_e
         (entry["before"]["suspended"], entry["after"]["suspended"]) for entry in log["items"]
     ]
     assert changes == [(True, False), (False, True)]
+    assert log["items"][1]["after"]["reason"] == "the directory says disabled"
     assert {entry["actor"] for entry in log["items"]} == {"directory"}
 
 
