@@ -46,11 +46,12 @@ class DirectorySync:
         while True:
             await asyncio.sleep(self._every_s - time.time() % self._every_s)
             try:
-                await self._round(int(time.time() // self._every_s))
+                await self.look(int(time.time() // self._every_s))
             except Exception as error:
                 log.warning("directory.sync_failed", error=repr(error))
 
-    async def _round(self, slot: int) -> None:
+    async def look(self, slot: int) -> None:
+        """Look after all tenants for one mark of time, but for those that another gateway has taken."""
         tenants = await self._reader.tenant_ids()
         await asyncio.gather(*(self._in_turn(tenant, slot) for tenant in tenants))
 
