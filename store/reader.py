@@ -1,5 +1,6 @@
 """Reading: history, rooms, users. A reader belongs to one tenant from birth and can't leave it."""
 
+import base64
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from store.mongo import (
     DEAD_LETTERS,
     LOGINS,
     PLATFORM_DATABASE,
+    POLICIES,
     RECORDS,
     ROOMS,
     SESSIONS,
@@ -25,7 +27,15 @@ from store.mongo import (
 )
 from store.opening import open_contents
 from store.record import Record, place, record_of
-from store.rows import LoginCandidate, RoomRow, SessionRow, TenantRow, UserRow
+from store.rows import (
+    LoginCandidate,
+    RoomRow,
+    SecondFactorPolicyRow,
+    SecondFactorRow,
+    SessionRow,
+    TenantRow,
+    UserRow,
+)
 from store.sealing import bound_to
 
 LOGIN_CANDIDATES_MAX: Final = 4
@@ -241,7 +251,42 @@ class TenantReader:
 
     async def _user_row(self, document: Document) -> UserRow:
         fields = await self._opened("user", document["_id"], document["sealed"])
+        for name in ("second_factor", "begun"):
+            factor = fields.get(name)
+            if factor is not None:
+                recovery = tuple(factor["recovery"])
+                fields[name] = SecondFactorRow(**{**factor, "recovery": recovery})
         return UserRow(**fields)
+
+    async def second_factor_policy(self) -> SecondFactorPolicyRow:
+        """Whether everybody must have a second factor; not, as long as nobody has said so."""
+        document = await self._database[POLICIES].find_one({"_id": "second_factor"})
+        if document is None:
+            return SecondFactorPolicyRow()
+        fields = await self._opened("policy", document["_id"], document["sealed"])
+        return SecondFactorPolicyRow(**fields)
+
+    async def sealed_secret(self, what: str, key: str, secret: bytes) -> str:
+        """A secret sealed with the tenant's key, as text, before it travels anywhere.
+
+        Args:
+            what: what kind of secret it is.
+            key: whose it is. It opens for the same kind and owner only.
+            secret: the secret.
+        """
+        cipher = await self._keys.tenant_cipher(self.tenant)
+        sealed = cipher.seal(secret, bound_to(f"secret {what}", self.tenant, key))
+        return base64.b64encode(sealed).decode()
+
+    async def opened_secret(self, what: str, key: str, sealed: str) -> bytes:
+        """What `sealed_secret` sealed.
+
+        Raises:
+            SealBroken: it was sealed for something or somebody else, or altered.
+        """
+        cipher = await self._keys.tenant_cipher(self.tenant)
+        bound = bound_to(f"secret {what}", self.tenant, key)
+        return cipher.open(base64.b64decode(sealed), bound)
 
     async def session(self, session: str) -> SessionRow | None:
         """A sign-in; None once it is forgotten."""

@@ -32,9 +32,19 @@ class RoomRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondFactorRow:
+    """A second factor: the secret sealed with the tenant's key, the digests of the recovery codes left."""
+
+    factor: str
+    secret: str = field(repr=False)
+    recovery: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class UserRow:
     """A user as of `applied`, the last seq of the tenant's chain that was folded into it.
-    `password_hash` is an argon2id string; a deleted user signs in nowhere and has no names."""
+    `password_hash` is an argon2id string; a deleted user signs in nowhere and has no names. `begun` is a
+    second factor that no code has confirmed yet."""
 
     user: str
     username: str
@@ -45,11 +55,21 @@ class UserRow:
     password_hash: str = field(repr=False)
     deleted: bool = False
     applied: int = 0
+    second_factor: SecondFactorRow | None = None
+    begun: SecondFactorRow | None = None
 
     @property
     def is_active(self) -> bool:
         """Whether he may sign in."""
         return not (self.disabled or self.deleted)
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactorPolicyRow:
+    """Whether everybody of a tenant must have a second factor, as of the seq `applied`."""
+
+    required: bool = False
+    applied: int = 0
 
 
 @dataclass(frozen=True, slots=True)

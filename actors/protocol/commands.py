@@ -1,7 +1,7 @@
 """What can be asked of an actor. One command makes at most one record, so that a commit that was
 cut in the middle is continued, never repeated."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -10,6 +10,7 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     field_serializer,
+    model_validator,
 )
 
 from actors.protocol.findings import Finding
@@ -21,7 +22,10 @@ from actors.protocol.limits import (
     MEMBERS_MAX,
     NAME_CHARS_MAX,
     REASON_CHARS_MAX,
+    RECOVERY_CODES_MAX,
+    SEALED_SECRET_CHARS_MAX,
     TIME_MS_MAX,
+    TOTP_STEP_MAX,
 )
 from actors.protocol.roles import Role, RoomRole
 
@@ -31,6 +35,8 @@ Name = Annotated[
 Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TimeMs = Annotated[int, Field(ge=0, le=TIME_MS_MAX)]
+TotpStep = Annotated[int, Field(ge=1, le=TOTP_STEP_MAX)]
+RecoveryDigests = Annotated[tuple[Digest, ...], Field(max_length=RECOVERY_CODES_MAX, repr=False)]
 
 
 class Origin(BaseModel):
@@ -204,6 +210,91 @@ class EndSessions(Command):
     user: UserId
 
 
+class SecondFactorProof(BaseModel):
+    """What somebody has shown of his second factor `factor`: a code of the time step `step`, or the
+    recovery code with the SHA-256 `recovery`. Neither is good a second time; the tenant decides that."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    factor: UserId
+    method: Literal["totp", "recovery"]
+    step: TotpStep | None = None
+    recovery: Digest | None = Field(default=None, repr=False)
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        shown = {"totp": self.step, "recovery": self.recovery}
+        if [name for name, value in shown.items() if value is not None] != [self.method]:
+            raise ValueError("a proof is a time step or a recovery code")
+        return self
+
+
+Proof = Annotated[SecondFactorProof | None, Field(exclude_if=lambda value: value is None)]
+"""Left out where there is none: commands and records of before there was such a thing stay as they are."""
+Restricted = Annotated[bool, Field(exclude_if=lambda value: not value)]
+"""Whether a session is for nothing but enrolling a second factor."""
+
+
+class BeginSecondFactor(Command):
+    """Note a secret, sealed with the tenant's key, that is to be confirmed with a code of it.
+
+    Whoever has a second factor shows it, and keeps it until then.
+    """
+
+    type: Literal["begin_second_factor"] = "begin_second_factor"
+    user: UserId
+    factor: UserId
+    secret: Annotated[str, StringConstraints(max_length=SEALED_SECRET_CHARS_MAX)] = Field(
+        repr=False
+    )
+    proof: Proof = None
+
+
+class ConfirmSecondFactor(Command):
+    """Make the secret that was noted the second factor: a code of its time step `step` was shown.
+
+    `recovery` are the SHA-256 of the recovery codes; `session` is the one that stays.
+    """
+
+    type: Literal["confirm_second_factor"] = "confirm_second_factor"
+    user: UserId
+    factor: UserId
+    step: TotpStep
+    recovery: RecoveryDigests
+    session: SessionId
+
+
+class RemoveSecondFactor(Command):
+    """Do without one's second factor."""
+
+    type: Literal["remove_second_factor"] = "remove_second_factor"
+    user: UserId
+    proof: Proof = None
+
+
+class ResetSecondFactor(Command):
+    """Take another user's second factor away, because he has lost it."""
+
+    type: Literal["reset_second_factor"] = "reset_second_factor"
+    user: UserId
+
+
+class ReplaceRecoveryCodes(Command):
+    """Put other recovery codes, by their SHA-256, in the place of those that are left."""
+
+    type: Literal["replace_recovery_codes"] = "replace_recovery_codes"
+    user: UserId
+    recovery: RecoveryDigests
+    proof: Proof = None
+
+
+class SetSecondFactorPolicy(Command):
+    """Say whether everybody of the tenant must have a second factor."""
+
+    type: Literal["set_second_factor_policy"] = "set_second_factor_policy"
+    required: bool
+
+
 class OpenSession(Command):
     """Record a sign-in. `refresh` is the SHA-256 of the refresh token; times are Unix milliseconds."""
 
@@ -213,6 +304,8 @@ class OpenSession(Command):
     refresh: Digest = Field(repr=False)
     expires_ms: TimeMs
     address: str = ""
+    proof: Proof = None
+    restricted: Restricted = False
 
 
 class RefreshSession(Command):
@@ -223,6 +316,7 @@ class RefreshSession(Command):
     presented: Digest = Field(repr=False)
     refresh: Digest = Field(repr=False)
     expires_ms: TimeMs
+    restricted: Restricted = False
 
 
 class EndSession(Command):
@@ -241,7 +335,7 @@ class RecordFailedSignIns(Command):
     type: Literal["record_failed_sign_ins"] = "record_failed_sign_ins"
     user: UserId
     address: Annotated[str, StringConstraints(max_length=ADDRESS_CHARS_MAX)] = ""
-    reason: Literal["wrong_password", "locked"]
+    reason: Literal["wrong_password", "locked", "wrong_code"]
     count: Annotated[int, Field(ge=1, le=FAILED_SIGN_INS_MAX)]
 
 
@@ -290,7 +384,13 @@ TenantCommand = Annotated[
     | EndSession
     | RecordFailedSignIns
     | RehashPassword
-    | RecordEvidenceRead,
+    | RecordEvidenceRead
+    | BeginSecondFactor
+    | ConfirmSecondFactor
+    | RemoveSecondFactor
+    | ResetSecondFactor
+    | ReplaceRecoveryCodes
+    | SetSecondFactorPolicy,
     Field(discriminator="type"),
 ]
 
@@ -300,8 +400,10 @@ TENANT_COMMAND: TypeAdapter[TenantCommand] = TypeAdapter(TenantCommand)
 __all__ = [
     "ROOM_COMMAND",
     "TENANT_COMMAND",
+    "BeginSecondFactor",
     "CloseRoom",
     "Command",
+    "ConfirmSecondFactor",
     "CreateRoom",
     "CreateUser",
     "DeleteUser",
@@ -320,11 +422,16 @@ __all__ = [
     "RefreshSession",
     "RehashPassword",
     "RemoveMember",
+    "RemoveSecondFactor",
     "RenameRoom",
     "ReopenRoom",
+    "ReplaceRecoveryCodes",
+    "ResetSecondFactor",
     "RoomCommand",
     "RoomId",
+    "SecondFactorProof",
     "SetPassword",
+    "SetSecondFactorPolicy",
     "TenantCommand",
     "UpdateUser",
 ]

@@ -3,6 +3,12 @@
 from actors.protocol.events import (
     EventType,
     PasswordChanged,
+    RecoveryCodesReplaced,
+    SecondFactorBegun,
+    SecondFactorConfirmed,
+    SecondFactorPolicySet,
+    SecondFactorRemoved,
+    SecondFactorReset,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
@@ -17,9 +23,16 @@ from actors.protocol.events import (
 from actors.protocol.ids import TENANT_ROOM
 from actors.room.state import RoomState
 from actors.runtime.mailbox import Mailbox
-from actors.tenant.state import TenantState, User
+from actors.tenant.state import SecondFactor, TenantState, User
 from store.projections import Projections
-from store.rows import RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import (
+    RoomRow,
+    SecondFactorPolicyRow,
+    SecondFactorRow,
+    SessionRow,
+    Snapshot,
+    UserRow,
+)
 
 
 async def project(
@@ -74,7 +87,13 @@ def user_row(name: str, user: User, applied: int) -> UserRow:
         password_hash=user.password_hash,
         deleted=user.deleted,
         applied=applied,
+        second_factor=_factor_row(user.second_factor),
+        begun=_factor_row(user.begun),
     )
+
+
+def _factor_row(factor: SecondFactor | None) -> SecondFactorRow | None:
+    return SecondFactorRow(factor.factor, factor.secret, factor.recovery) if factor else None
 
 
 async def _project_tenant_event(
@@ -83,7 +102,14 @@ async def _project_tenant_event(
     state: TenantState = mailbox.committed_state
     applied = mailbox.committed.seq
     match event:
-        case UserCreated() | UserEnabled() | UserPasswordRehashed():
+        case (
+            UserCreated()
+            | UserEnabled()
+            | UserPasswordRehashed()
+            | SecondFactorBegun()
+            | SecondFactorRemoved()
+            | RecoveryCodesReplaced()
+        ):
             row = user_row(event.user, state.users[event.user], applied)
             await projections.save_user(row)
         case UserChanged() | UserDisabled() | UserDeleted() | PasswordChanged():
@@ -91,6 +117,13 @@ async def _project_tenant_event(
             await projections.save_user(row)
             await projections.release_logins(event.user, _former_names(event, row))
             await projections.end_sessions(event.sessions)
+        case SecondFactorConfirmed() | SecondFactorReset():
+            row = user_row(event.user, state.users[event.user], applied)
+            await projections.save_user(row)
+            await projections.end_sessions(event.sessions)
+        case SecondFactorPolicySet():
+            policy = SecondFactorPolicyRow(state.second_factor_required, applied)
+            await projections.save_second_factor_policy(policy)
         case SessionsEnded():
             await projections.end_sessions(event.sessions)
         case SessionOpened():
@@ -101,6 +134,10 @@ async def _project_tenant_event(
             await projections.save_session(
                 SessionRow(event.session, event.user, expires_ms, ended=ended)
             )
+            if event.proof is not None and event.proof.recovery is not None:
+                # One recovery code less.
+                row = user_row(event.user, state.users[event.user], applied)
+                await projections.save_user(row)
         case SessionRefreshed():
             await projections.extend_session(event.session, event.expires_ms)
         case SessionEnded():

@@ -3,6 +3,8 @@
 from typing import assert_never
 
 from actors.protocol.commands import (
+    BeginSecondFactor,
+    ConfirmSecondFactor,
     CreateUser,
     DeleteUser,
     DisableUser,
@@ -14,13 +16,17 @@ from actors.protocol.commands import (
     RecordFailedSignIns,
     RefreshSession,
     RehashPassword,
+    RemoveSecondFactor,
+    ReplaceRecoveryCodes,
+    ResetSecondFactor,
     SetPassword,
+    SetSecondFactorPolicy,
     TenantCommand,
     UpdateUser,
 )
 from actors.protocol.errors import Rejection
 from actors.protocol.events import TenantEventType
-from actors.tenant import accounts, evidence, passwords, sessions, users
+from actors.tenant import accounts, enrolment, evidence, passwords, sessions, users
 from actors.tenant.state import TenantState
 
 
@@ -50,5 +56,14 @@ def decide(state: TenantState, command: TenantCommand, now_ms: int) -> TenantEve
             return passwords.rehash(state, command)
         case RecordEvidenceRead():
             return evidence.read(command)
+        case (
+            BeginSecondFactor()
+            | ConfirmSecondFactor()
+            | RemoveSecondFactor()
+            | ResetSecondFactor()
+            | ReplaceRecoveryCodes()
+            | SetSecondFactorPolicy()
+        ):
+            return enrolment.decide(state, command)
         case _:
             assert_never(command)

@@ -1,8 +1,16 @@
 """What an event does to a tenant. Pure."""
 
+from dataclasses import replace
+
 from actors.protocol.events import (
     EventType,
     PasswordChanged,
+    RecoveryCodesReplaced,
+    SecondFactorBegun,
+    SecondFactorConfirmed,
+    SecondFactorPolicySet,
+    SecondFactorRemoved,
+    SecondFactorReset,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
@@ -14,7 +22,7 @@ from actors.protocol.events import (
     UserEnabled,
     UserPasswordRehashed,
 )
-from actors.tenant import accounts, passwords, sessions, users
+from actors.tenant import accounts, enrolment, passwords, sessions, users
 from actors.tenant.state import TenantState
 
 STATE_KINDS = frozenset(
@@ -31,6 +39,12 @@ STATE_KINDS = frozenset(
         SessionOpened,
         SessionRefreshed,
         SessionEnded,
+        SecondFactorBegun,
+        SecondFactorConfirmed,
+        SecondFactorRemoved,
+        SecondFactorReset,
+        RecoveryCodesReplaced,
+        SecondFactorPolicySet,
     )
 )
 """Kinds that change the state."""
@@ -53,5 +67,15 @@ def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> Tena
             return sessions.refreshed(state, event)
         case SessionEnded():
             return sessions.ended(state, event)
+        case SecondFactorPolicySet():
+            return replace(state, second_factor_required=event.after.required)
+        case (
+            SecondFactorBegun()
+            | SecondFactorConfirmed()
+            | SecondFactorRemoved()
+            | SecondFactorReset()
+            | RecoveryCodesReplaced()
+        ):
+            return enrolment.evolve(state, event)
         case _:
             return state
