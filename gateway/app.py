@@ -27,9 +27,20 @@ from gateway.metrics import GatewayMetrics
 from gateway.passwords import PasswordCheck
 from gateway.rate_limits import AddressLimit, Buckets
 from gateway.replay import Replayer
-from gateway.rest import audit, auth, chain, entries, members, profile, rooms, users
+from gateway.rest import (
+    audit,
+    auth,
+    chain,
+    entries,
+    members,
+    profile,
+    rooms,
+    second_factor,
+    users,
+)
 from gateway.rest.access import RestServices, Verifier
 from gateway.rest.health import Check, Health
+from gateway.second_factor import SecondFactors
 from gateway.settings import GatewaySettings
 from gateway.sign_in_guard import SignInGuard
 from gateway.socket import SocketEndpoint
@@ -55,7 +66,8 @@ class GatewayServices:
     `unavailable` are the exceptions by which the libraries underneath say that a server does not
     answer; they become 503 instead of 500. `reach` is told when sockets were written to.
     `read_token_keys` reads the keys anew, so that a rotation needs no restart. `clock` tells the seconds
-    in which failed sign-ins are forgiven and requests counted.
+    in which failed sign-ins are forgiven and requests counted; `wall_clock` tells the Unix seconds that
+    codes of second factors are of.
     """
 
     reader: Reader
@@ -69,10 +81,12 @@ class GatewayServices:
     reach: Reach = lambda _: None
     read_token_keys: ReadKeys | None = None
     clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
 
 
 class ProblemView(BaseModel):
-    """A problem document (RFC 9457). `errors` names bad fields by JSON pointer or parameter."""
+    """A problem document (RFC 9457). `errors` names bad fields by JSON pointer or parameter;
+    `challenge` and its life in seconds come with `second_factor_required`."""
 
     type: str
     title: str
@@ -81,6 +95,8 @@ class ProblemView(BaseModel):
     code: str
     errors: list[dict[str, str]] | None = None
     instance: str | None = None
+    challenge: str | None = None
+    expires_in: int | None = None
 
 
 def create_app(services: GatewayServices) -> FastAPI:
@@ -96,6 +112,7 @@ def create_app(services: GatewayServices) -> FastAPI:
         settings.login_failures_account, settings.login_failures_address, services.clock
     )
     guard = SignInGuard(lockout, records, services.metrics)
+    second_factors = SecondFactors(guard, services.wall_clock)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -114,12 +131,13 @@ def create_app(services: GatewayServices) -> FastAPI:
     app.state.rest = RestServices(
         actors=services.actors,
         tokens=tokens,
-        sign_in=SignIn(services.reader, services.actors, tokens, passwords, guard),
+        sign_in=SignIn(services.reader, services.actors, tokens, passwords, guard, second_factors),
         sessions=sessions,
         sockets=sockets,
         verifier=services.verifier,
         evidence=EvidenceReads(services.actors),
         passwords=passwords,
+        second_factors=second_factors,
         session_limit=Buckets("session", settings.requests_per_second_session, services.clock),
     )
     addresses = Buckets("address", settings.requests_per_second_address, services.clock)
@@ -180,7 +198,7 @@ def _fastapi(
 def _api() -> APIRouter:
     problems = {"model": ProblemView, "description": "Refused or failed"}
     api = APIRouter(prefix="/api/v1", responses={"default": problems})
-    for noun in (auth, profile, users, rooms, members, entries, chain, audit):
+    for noun in (auth, profile, second_factor, users, rooms, members, entries, chain, audit):
         api.include_router(noun.router())
     return api
 

@@ -105,6 +105,7 @@ class UserView(BaseModel):
     role: str
     disabled: bool
     deleted: bool
+    second_factor: bool
 
 
 class UserPage(BaseModel):
@@ -131,6 +132,7 @@ def view_of(row: UserRow) -> UserView:
         role=row.role,
         disabled=row.disabled,
         deleted=row.deleted,
+        second_factor=row.second_factor is not None,
     )
 
 

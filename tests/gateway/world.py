@@ -30,7 +30,8 @@ from actors.tenant.sessions import ended_by
 from actors.tenant.state import TenantState
 from gateway.history import entry_of
 from store.reader import Reader, Selection, StoredEntry, TenantReader
-from store.rows import LoginCandidate, RoomRow, SessionRow, UserRow
+from store.rows import LoginCandidate, RoomRow, SecondFactorPolicyRow, SessionRow, UserRow
+from store.sealing import KEY_BYTES, Cipher, bound_to
 
 NOW_MS = 1_795_000_000_000
 Handler = Callable[[RoomEvent], None]
@@ -296,6 +297,22 @@ class MemoryTenantReader:
         found = sorted(item for item in tenant.state.users.items() if item[0] > after)
         rows = [user_row(user, facts, tenant.head) for user, facts in found]
         return [row for row in rows if row.deleted == deleted][:limit]
+
+    async def second_factor_policy(self) -> SecondFactorPolicyRow:
+        await self._read()
+        tenant = self._world.at(self.tenant, TENANT_ROOM)
+        return SecondFactorPolicyRow(tenant.state.second_factor_required, tenant.head)
+
+    async def sealed_secret(self, what: str, key: str, secret: bytes) -> str:
+        await self._read()
+        return self._cipher().seal(secret, bound_to(what, self.tenant, key)).hex()
+
+    async def opened_secret(self, what: str, key: str, sealed: str) -> bytes:
+        await self._read()
+        return self._cipher().open(bytes.fromhex(sealed), bound_to(what, self.tenant, key))
+
+    def _cipher(self) -> Cipher:
+        return Cipher(self.tenant.encode().ljust(KEY_BYTES, b"."))
 
     async def session(self, session: str) -> SessionRow | None:
         await self._read()
