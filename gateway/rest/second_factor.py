@@ -169,7 +169,11 @@ async def remove_second_factor(
     body: PasswordAndCode, caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> UserChanged:
     """Do without one's second factor, where the tenant allows it."""
-    user = await _with_second_factor(body.password, caller, services)
+    user = await _confirmed(body.password, caller, services)
+    if user.second_factor is None:
+        # A request that comes again finds its own work done, and the tenant knows it by its key.
+        bare = RemoveSecondFactor(**_own(caller, key))
+        return await commit(services, caller, user.user, bare)
     address = caller.origin.address
     async with services.second_factors.shown(caller.reader, user, body.code, address) as proof:
         command = RemoveSecondFactor(proof=proof, **_own(caller, key))
@@ -180,7 +184,9 @@ async def replace_recovery_codes(
     body: PasswordAndCode, caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> NewRecoveryCodes:
     """Get other recovery codes; those that are left are void."""
-    user = await _with_second_factor(body.password, caller, services)
+    user = await _confirmed(body.password, caller, services)
+    if user.second_factor is None:
+        raise Refusal(ErrorCode.CONFLICT, "there is no second factor")
     made = new_recovery_codes(caller.principal.tenant, user.user)
     address = caller.origin.address
     async with services.second_factors.shown(caller.reader, user, body.code, address) as proof:
@@ -231,13 +237,6 @@ async def _confirmed(password: str, caller: Caller, services: RestServices) -> U
     tenant, address = caller.principal.tenant, caller.origin.address
     if not await services.sign_in.confirm(tenant, user, (password,), address):
         raise Refusal(ErrorCode.FORBIDDEN, "the password is another one")
-    return user
-
-
-async def _with_second_factor(password: str, caller: Caller, services: RestServices) -> UserRow:
-    user = await _confirmed(password, caller, services)
-    if user.second_factor is None:
-        raise Refusal(ErrorCode.CONFLICT, "there is no second factor")
     return user
 
 

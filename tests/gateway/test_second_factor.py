@@ -283,7 +283,11 @@ async def test_removing_takes_password_and_code_and_then_a_password_is_enough() 
         wrong = {"password": "a guess", "code": device.code()}
         for body in (used, wrong):
             assert (await ana.ask("POST", f"{OWN}/remove", body)).status_code == 403
-        await ana.call("POST", f"{OWN}/remove", {"password": PASSWORD, "code": device.code()})
+        right, key = {"password": PASSWORD, "code": device.code()}, {"Idempotency-Key": "bye"}
+        done = await ana.ask("POST", f"{OWN}/remove", right, headers=key)
+        again = await ana.ask("POST", f"{OWN}/remove", right, headers=key)
+        assert (done.status_code, again.status_code) == (200, 200)
+        assert again.json()["receipt"] == done.json()["receipt"]
         await sign_in(it)
 
 
