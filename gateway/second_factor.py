@@ -101,14 +101,37 @@ class SecondFactors:
         Raises:
             Refusal: `SECOND_FACTOR_FAILED`; `TOO_MANY` after too many of those.
         """
-        # By one name however he signed in, so that other spellings bring no other tries.
-        attempt = self._guard.attempt(f"{user.username}@{tenant.tenant}", address)
-        attempt.start()
-        try:
+        async with self._counted(tenant, user, address):
             proof = await self.proof_of(tenant, user, code)
             if proof is None:
                 raise code_failed()
             yield proof
+
+    @asynccontextmanager
+    async def confirming(
+        self, tenant: TenantReader, user: UserRow, begun: SecondFactorRow, code: str, address: str
+    ) -> AsyncIterator[int]:
+        """The time step of a code of a secret that was begun. One that fails counts as in `shown`: or
+        whoever has stolen a session could guess until he is shown the recovery codes.
+
+        Raises:
+            Refusal: as `shown`.
+        """
+        async with self._counted(tenant, user, address):
+            step = await self.step_of(tenant, user, begun, code)
+            if step is None:
+                raise code_failed()
+            yield step
+
+    @asynccontextmanager
+    async def _counted(
+        self, tenant: TenantReader, user: UserRow, address: str
+    ) -> AsyncIterator[None]:
+        # By one name however he signed in, so that other spellings bring no other tries.
+        attempt = self._guard.attempt(f"{user.username}@{tenant.tenant}", address)
+        attempt.start()
+        try:
+            yield
         except Refusal as refusal:
             if refusal.code is ErrorCode.SECOND_FACTOR_FAILED:
                 attempt.failed(((tenant.tenant, user.user),), "wrong_code")

@@ -34,7 +34,7 @@ from gateway.rest.access import (
 )
 from gateway.rest.strict import StrictRoute
 from gateway.rest.users import UserChanged, commit
-from gateway.second_factor import code_failed, new_recovery_codes
+from gateway.second_factor import new_recovery_codes
 from store.rows import UserRow
 
 FACTOR_ID_BYTES = 12
@@ -149,19 +149,19 @@ async def confirm_second_factor(
     user = await _own_row(caller)
     if user.begun is None:
         raise Refusal(ErrorCode.CONFLICT, "begin an enrolment first")
-    step = await services.second_factors.step_of(caller.reader, user, user.begun, body.code)
-    if step is None:
-        # No failed sign-in: whoever is here was told the secret.
-        raise code_failed()
     made = new_recovery_codes(caller.principal.tenant, user.user)
-    command = ConfirmSecondFactor(
-        factor=user.begun.factor,
-        step=step,
-        recovery=made.digests,
-        session=caller.principal.session,
-        **_own(caller, key),
+    confirming = services.second_factors.confirming(
+        caller.reader, user, user.begun, body.code, caller.origin.address
     )
-    receipt = await send(services, caller, TENANT_ROOM, command)
+    async with confirming as step:
+        command = ConfirmSecondFactor(
+            factor=user.begun.factor,
+            step=step,
+            recovery=made.digests,
+            session=caller.principal.session,
+            **_own(caller, key),
+        )
+        receipt = await send(services, caller, TENANT_ROOM, command)
     return NewRecoveryCodes(recovery_codes=list(made.codes), receipt=receipt_view(receipt))
 
 

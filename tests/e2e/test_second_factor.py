@@ -209,33 +209,72 @@ async def test_wrong_codes_lock_and_show_in_the_audit_log(company: Company) -> N
     assert (entry["object"]["id"], entry["after"]["reason"]) == (ana.user, "wrong_code")
 
 
+async def command_line(
+    environment: dict[str, str], *words: str, typed: str | None = None
+) -> tuple[int, str]:
+    """The command line's status and what it complains of; `typed` is typed at a terminal."""
+    terminal, stdin = os.openpty() if typed is not None else (-1, asyncio.subprocess.DEVNULL)
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "deploy.cli", *words),
+        env=os.environ | environment,
+        stdin=stdin,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    if typed is not None:
+        os.write(terminal, f"{typed}\n".encode())
+    _, complained = await child.communicate()
+    if typed is not None:
+        os.close(terminal)
+        os.close(stdin)
+    return child.returncode or 0, complained.decode()
+
+
+def as_user(company: Company, name: str, **more: str) -> dict[str, str]:
+    """The environment in which the command line signs in as somebody."""
+    return {
+        "WARDROOM_URL": str(company.system.gateways[0].http.base_url),
+        "WARDROOM_USERNAME": company.username(name),
+        "WARDROOM_PASSWORD": PASSWORD,
+        **more,
+    }
+
+
 async def test_the_command_line_takes_a_code_and_says_when_it_needs_one(company: Company) -> None:
-    ana = await company.sign_in("ana")
+    ana, listing = await company.sign_in("ana"), ("room", "list")
     _, codes = await enrol(ana)
-
-    async def command_line(**more: str) -> tuple[int, str]:
-        environment = os.environ | {
-            "WARDROOM_URL": str(ana.http.base_url),
-            "WARDROOM_USERNAME": company.username("ana"),
-            "WARDROOM_PASSWORD": PASSWORD,
-            **more,
-        }
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "deploy.cli", "room", "list"),
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        _, complained = await child.communicate()
-        return child.returncode or 0, complained.decode()
-
-    status, complained = await command_line()
+    status, complained = await command_line(as_user(company, "ana"), *listing)
     assert status == 1
     assert "WARDROOM_OTP" in complained
-    assert await command_line(WARDROOM_OTP=codes[0]) == (0, "")
-    status, complained = await command_line(WARDROOM_OTP=codes[0])
+    with_code = as_user(company, "ana", WARDROOM_OTP=codes[0])
+    assert await command_line(with_code, *listing) == (0, "")
+    status, complained = await command_line(with_code, *listing)
     assert (status, "login_failed" in complained) == (1, True)
+    status, complained = await command_line(as_user(company, "ana"), *listing, typed=codes[1])
+    assert status == 0, complained
+    assert complained.startswith("Code of your second factor")
+
+
+async def test_the_command_line_says_that_one_must_be_enrolled_and_an_operator_resets_one(
+    company: Company,
+) -> None:
+    tom, stack = await company.sign_in("tom"), company.system.stack
+    await enrol(tom)
+    await tom.call("PUT", POLICY, {"policy": "required"})
+    status, complained = await command_line(as_user(company, "bob"), "room", "list")
+    assert (status, REFUSED in complained) == (1, True)
+
+    operator = {
+        "WARDROOM_NATS_URL": stack.nats_url,
+        "WARDROOM_MONGO_URL": stack.mongo_url_for("provisioner"),
+        "WARDROOM_SECRETS_DIR": str(stack.secrets.directory),
+    }
+    words = ("user", "reset-second-factor", company.tenant, company.username("tom"))
+    status, complained = await command_line(operator, *words)
+    assert status == 0, complained
+    assert (await tom.ask("GET", "/auth/me")).status_code == 401
+    entered = await login(tom.http, company.username("tom"))
+    assert entered.json()["scope"] == "enrol"
 
 
 async def test_no_secret_and_no_code_lies_open_in_databases_streams_or_logs(

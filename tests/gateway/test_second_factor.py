@@ -13,6 +13,7 @@ from gateway.limits import CHALLENGE_TTL_S, LOGIN_FAILURES_ACCOUNT, RECOVERY_COD
 from gateway.second_factor import matching_step, new_recovery_codes, recovery_digest
 from tests.gateway.enrolling import (
     OWN,
+    Authenticator,
     WallClock,
     answer,
     challenged,
@@ -239,6 +240,18 @@ async def test_codes_that_are_guessed_in_a_session_lock_as_those_at_the_door() -
             for n in range(LOGIN_FAILURES_ACCOUNT + 1)
         ]
         assert statuses == [403] * LOGIN_FAILURES_ACCOUNT + [429]
+
+
+async def test_codes_that_are_guessed_to_confirm_an_enrolment_lock_too() -> None:
+    clock = WallClock()
+    async with served(clock=Clock(), wall_clock=clock) as it:
+        ana = await sign_in(it)
+        begun = await ana.call("POST", OWN, {"password": PASSWORD})
+        device = Authenticator(begun["secret"], clock)
+        path = f"{OWN}/confirm"
+        for _ in range(LOGIN_FAILURES_ACCOUNT):
+            assert (await ana.ask("POST", path, {"code": device.wrong()})).status_code == 403
+        assert (await ana.ask("POST", path, {"code": device.code()})).status_code == 429
 
 
 async def test_what_is_shown_once_is_shown_once() -> None:
