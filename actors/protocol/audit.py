@@ -54,8 +54,12 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "user_deleted": _kind("user.delete", "user", "username email reason"),
     "password_changed": _kind("user.change_password", "user"),
     "sessions_ended": _kind("user.sign_out_everywhere", "user", "reason"),
-    "session_opened": _kind("session.open", "session", "user expires_ms", method="rest"),
-    "session_refreshed": _kind("session.refresh", "session", "expires_ms", method="rest"),
+    "session_opened": _kind(
+        "session.open", "session", "user expires_ms proof restricted", method="rest"
+    ),
+    "session_refreshed": _kind(
+        "session.refresh", "session", "expires_ms restricted", method="rest"
+    ),
     "sign_in_failed": _kind("user.sign_in", "user", "reason count", outcome=REFUSED, method="rest"),
     "user_password_rehashed": _kind("user.rehash_password", "user", method="system"),
     "user_synchronised": _kind(
@@ -64,6 +68,12 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "directory_put": _kind("directory.put", "", DIRECTORY_VALUES),
     "directory_removed": _kind("directory.remove", "", DIRECTORY_VALUES),
     "session_ended": _kind("session.end", "session", "reason"),
+    "second_factor_begun": _kind("user.begin_second_factor", "user", "proof"),
+    "second_factor_confirmed": _kind("user.confirm_second_factor", "user"),
+    "second_factor_removed": _kind("user.remove_second_factor", "user", "proof"),
+    "second_factor_reset": _kind("user.reset_second_factor", "user"),
+    "recovery_codes_replaced": _kind("user.replace_recovery_codes", "user", "proof"),
+    "second_factor_policy_set": _kind("policy.set_second_factor", "policy", "required"),
     EVIDENCE_READ: _kind("evidence", "object_id", "details"),
     "rejected": _kind("command.refuse", "", "code detail", outcome=REFUSED, method="nats"),
 }
@@ -73,6 +83,7 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
 FILTERS: Final = ("actor", "operation", "object_type", "object_id", "outcome", "address")
 TABLES: Final[Mapping[str, frozenset[str]]] = {
     "details": frozenset({*FILTERS, "from", "to", "q", "format"}),
+    "proof": frozenset({"method"}),
 }
 """Fields that hold a table, and what may be shown of it. No other field is shown with anything inside."""
 

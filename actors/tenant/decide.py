@@ -1,7 +1,5 @@
 """What a command makes of a tenant: one event, or a rejection. Pure."""
 
-from typing import assert_never
-
 from actors.protocol.commands import (
     CreateUser,
     DeleteUser,
@@ -10,20 +8,17 @@ from actors.protocol.commands import (
     EndSession,
     EndSessions,
     OpenSession,
-    PutDirectory,
     RecordEvidenceRead,
     RecordFailedSignIns,
     RefreshSession,
     RehashPassword,
-    RemoveDirectory,
     SetPassword,
-    SynchroniseUser,
     TenantCommand,
     UpdateUser,
 )
 from actors.protocol.errors import Rejection
 from actors.protocol.events import TenantEventType
-from actors.tenant import accounts, directory, evidence, passwords, sessions, users
+from actors.tenant import accounts, directory, enrolment, evidence, passwords, sessions, users
 from actors.tenant.state import TenantState
 
 
@@ -51,9 +46,15 @@ def decide(state: TenantState, command: TenantCommand, now_ms: int) -> TenantEve
             return passwords.record_failures(state, command)
         case RehashPassword():
             return passwords.rehash(state, command)
-        case PutDirectory() | RemoveDirectory() | SynchroniseUser():
-            return directory.decide(state, command)
         case RecordEvidenceRead():
             return evidence.read(command)
         case _:
-            assert_never(command)
+            return _by_subject(state, command)
+
+
+def _by_subject(
+    state: TenantState, command: directory.DirectoryCommand | enrolment.EnrolmentCommand
+) -> TenantEventType | Rejection:
+    if isinstance(command, directory.DirectoryCommand):
+        return directory.decide(state, command)
+    return enrolment.decide(state, command)

@@ -1,10 +1,18 @@
 """What an event does to a tenant. Pure."""
 
+from dataclasses import replace
+
 from actors.protocol.events import (
     DirectoryPut,
     DirectoryRemoved,
     EventType,
     PasswordChanged,
+    RecoveryCodesReplaced,
+    SecondFactorBegun,
+    SecondFactorConfirmed,
+    SecondFactorPolicySet,
+    SecondFactorRemoved,
+    SecondFactorReset,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
@@ -17,7 +25,7 @@ from actors.protocol.events import (
     UserPasswordRehashed,
     UserSynchronised,
 )
-from actors.tenant import accounts, directory, passwords, sessions, users
+from actors.tenant import accounts, directory, enrolment, passwords, sessions, users
 from actors.tenant.state import TenantState
 
 STATE_KINDS = frozenset(
@@ -37,6 +45,12 @@ STATE_KINDS = frozenset(
         DirectoryPut,
         DirectoryRemoved,
         UserSynchronised,
+        SecondFactorBegun,
+        SecondFactorConfirmed,
+        SecondFactorRemoved,
+        SecondFactorReset,
+        RecoveryCodesReplaced,
+        SecondFactorPolicySet,
     )
 )
 """Kinds that change the state."""
@@ -59,7 +73,15 @@ def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> Tena
             return sessions.refreshed(state, event)
         case SessionEnded():
             return sessions.ended(state, event)
-        case DirectoryPut() | DirectoryRemoved() | UserSynchronised():
-            return directory.evolve(state, event)
         case _:
-            return state
+            return _by_subject(state, event)
+
+
+def _by_subject(state: TenantState, event: EventType) -> TenantState:
+    if isinstance(event, directory.DirectoryEvent):
+        return directory.evolve(state, event)
+    if isinstance(event, enrolment.FactorEvent):
+        return enrolment.evolve(state, event)
+    if isinstance(event, SecondFactorPolicySet):
+        return replace(state, second_factor_required=event.after.required)
+    return state

@@ -7,6 +7,8 @@ from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import (
     EventType,
     PasswordChanged,
+    SecondFactorConfirmed,
+    SecondFactorReset,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
@@ -18,6 +20,7 @@ from actors.protocol.events import (
 )
 from actors.protocol.limits import SESSIONS_PER_USER_MAX
 from actors.protocol.roles import Role
+from actors.tenant import second_factor
 from actors.tenant.state import Session, TenantState
 
 REUSED = "a refresh token was used twice"
@@ -33,6 +36,9 @@ def open_session(
     if command.role not in (user.role, Role.SYSTEM):
         # The token would speak for a role that he has lost since the gateway looked.
         return Rejection(ErrorCode.LOGIN_FAILED, "the user was changed meanwhile; sign in again")
+    refused = second_factor.refusal_to_enter(state, user, command)
+    if refused is not None:
+        return refused
     living = [item for item in state.sessions.values() if item.expires_ms > now_ms]
     if sum(item.user == command.user for item in living) >= SESSIONS_PER_USER_MAX:
         detail = f"{SESSIONS_PER_USER_MAX} sessions are open; sign out everywhere first"
@@ -43,6 +49,8 @@ def open_session(
         refresh=command.refresh,
         expires_ms=command.expires_ms,
         address=command.address,
+        proof=command.proof,
+        restricted=command.restricted,
     )
 
 
@@ -58,8 +66,14 @@ def refresh(
         return SessionEnded(session=command.session, reason="the user is disabled")
     if command.presented != session.refresh:
         return SessionEnded(session=command.session, reason=REUSED)
+    refused = second_factor.refusal_to_go_on(state, user, restricted=command.restricted)
+    if refused is not None:
+        return refused
     return SessionRefreshed(
-        session=command.session, refresh=command.refresh, expires_ms=command.expires_ms
+        session=command.session,
+        refresh=command.refresh,
+        expires_ms=command.expires_ms,
+        restricted=command.restricted,
     )
 
 
@@ -75,7 +89,8 @@ def opened(state: TenantState, event: SessionOpened, at_ms: int) -> TenantState:
     """The tenant with a session more, and without those that have expired."""
     living = {name: item for name, item in state.sessions.items() if item.expires_ms > at_ms}
     living[event.session] = Session(event.user, event.refresh, event.expires_ms)
-    return replace(state, sessions=living)
+    user = second_factor.spent(state.users[event.user], event.proof)
+    return replace(state, users={**state.users, event.user: user}, sessions=living)
 
 
 def refreshed(state: TenantState, event: SessionRefreshed) -> TenantState:
@@ -117,6 +132,8 @@ def ended_by(event: EventType) -> tuple[str, ...]:
             | SessionsEnded()
             | UserSynchronised()
         ):
+            return event.sessions
+        case SecondFactorConfirmed() | SecondFactorReset():
             return event.sessions
         case _:
             return ()

@@ -111,6 +111,7 @@ class UserView(BaseModel):
     deleted: bool
     source: Literal["local", "directory"]
     suspended: bool
+    second_factor: bool
 
 
 class UserPage(BaseModel):
@@ -139,6 +140,7 @@ def view_of(row: UserRow) -> UserView:
         deleted=row.deleted,
         source="directory" if row.directory_key else "local",
         suspended=row.suspended,
+        second_factor=row.second_factor is not None,
     )
 
 
