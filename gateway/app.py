@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel
 from starlette.routing import WebSocketRoute
 
@@ -27,8 +27,8 @@ from gateway.metrics import GatewayMetrics
 from gateway.passwords import PasswordCheck
 from gateway.rate_limits import AddressLimit, Buckets
 from gateway.replay import Replayer
-from gateway.rest import audit, auth, chain, entries, members, profile, rooms, users
-from gateway.rest.access import RestServices, Verifier
+from gateway.rest import audit, auth, chain, entries, members, profile, roles, rooms, users
+from gateway.rest.access import RestServices, Verifier, gate
 from gateway.rest.health import Check, Health
 from gateway.settings import GatewaySettings
 from gateway.sign_in_guard import SignInGuard
@@ -161,6 +161,8 @@ def _fastapi(
         version=settings.version,
         description=DESCRIPTION,
         lifespan=lifespan,
+        # For every route, whichever file it comes from: none can be forgotten.
+        dependencies=[Depends(gate)],
         generate_unique_id_function=lambda route: route.name,
         # What is served at these paths needs no internet, unlike FastAPI's own pages.
         openapi_url=None,
@@ -180,7 +182,7 @@ def _fastapi(
 def _api() -> APIRouter:
     problems = {"model": ProblemView, "description": "Refused or failed"}
     api = APIRouter(prefix="/api/v1", responses={"default": problems})
-    for noun in (auth, profile, users, rooms, members, entries, chain, audit):
+    for noun in (auth, profile, users, roles, rooms, members, entries, chain, audit):
         api.include_router(noun.router())
     return api
 

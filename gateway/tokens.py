@@ -58,13 +58,15 @@ class TokenKeys:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking. `expires` is Unix seconds, after which the claim must be renewed."""
+    """Who is asking. `expires` is Unix seconds, after which the claim must be renewed. `custom_role` is the
+    id of a role that the tenant has made; then `role` is the built-in one as which it acts in rooms."""
 
     tenant: str
     user: str
     role: Role
     session: str
     expires: int
+    custom_role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ class Tokens:
             "tenant": principal.tenant,
             "role": principal.role.value,
             "sid": principal.session,
+            **({"custom_role": principal.custom_role} if principal.custom_role else {}),
             **more,
         }
         headers = {"typ": type_, "kid": self._keys.kid}
@@ -182,9 +185,12 @@ class Tokens:
         return claims
 
 
-def new_principal(tenant: str, user: str, role: Role, session: str) -> Principal:
+def new_principal(
+    tenant: str, user: str, role: Role, session: str, custom_role: str = ""
+) -> Principal:
     """Somebody who has just proved who he is."""
-    return Principal(tenant, user, role, session, int(time.time()) + ACCESS_TTL_S)
+    expires = int(time.time()) + ACCESS_TTL_S
+    return Principal(tenant, user, role, session, expires, custom_role)
 
 
 def _principal(claims: Mapping[str, Any], expires: object) -> Principal:
@@ -197,7 +203,10 @@ def _principal(claims: Mapping[str, Any], expires: object) -> Principal:
         _refuse()
     if not isinstance(expires, int) or claims.get("role") not in _PEOPLE:
         _refuse()
-    return Principal(tenant, user, Role(claims["role"]), session, expires)
+    custom_role = claims.get("custom_role", "")
+    if not (isinstance(custom_role, str) and (not custom_role or is_token(custom_role))):
+        _refuse()
+    return Principal(tenant, user, Role(claims["role"]), session, expires, custom_role)
 
 
 def _refuse() -> NoReturn:

@@ -23,6 +23,7 @@ ROOMS: Final = "rooms"
 LANES: Final = "lanes"
 USERS: Final = "users"
 SESSIONS: Final = "sessions"
+TENANT_ROLES: Final = "tenant_roles"
 EVENTS: Final = "events"
 DEAD_LETTERS: Final = "dead_letters"
 
@@ -94,6 +95,7 @@ TENANT_INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
     LANES: (),
     USERS: (IndexModel([("login", ASCENDING)], name="login_once", unique=True),),
     SESSIONS: (IndexModel([("expires", ASCENDING)], name="expiry", expireAfterSeconds=0),),
+    TENANT_ROLES: (),
     EVENTS: (),
     DEAD_LETTERS: (IndexModel([("at", DESCENDING)], name="newest_first"),),
 }
@@ -145,6 +147,7 @@ ACTORS_ROLE: Final = Role(
         LANES: MAINTAIN,
         USERS: MAINTAIN,
         SESSIONS: MAINTAIN,
+        TENANT_ROLES: MAINTAIN,
         EVENTS: APPEND,
         DEAD_LETTERS: APPEND,
     },
@@ -153,7 +156,11 @@ ACTORS_ROLE: Final = Role(
 GATEWAY_ROLE: Final = Role(
     "wardroomGateway",
     tenant=dict.fromkeys(
-        (RECORDS, CONTENTS, ROOM_KEYS, ROOMS, USERS, SESSIONS, EVENTS, DEAD_LETTERS), READ
+        (
+            *(RECORDS, CONTENTS, ROOM_KEYS, ROOMS, USERS, SESSIONS, EVENTS, DEAD_LETTERS),
+            TENANT_ROLES,
+        ),
+        READ,
     ),
     platform={TENANTS: READ, TENANT_KEYS: READ, TOKEN_KEYS: READ, LOGINS: READ},
 )

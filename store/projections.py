@@ -22,10 +22,11 @@ from store.mongo import (
     PLATFORM_DATABASE,
     ROOMS,
     SESSIONS,
+    TENANT_ROLES,
     USERS,
     tenant_database,
 )
-from store.rows import RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import RoleRow, RoomRow, SessionRow, Snapshot, UserRow
 from store.sealing import bound_to
 
 
@@ -138,6 +139,18 @@ class Projections:
         for name in names:
             key = f"{self._keys.root.login_token(name)}/{self.tenant}"
             await self._platform[LOGINS].delete_one({"_id": key, "user": user})
+
+    async def save_role(self, row: RoleRow) -> None:
+        """Write a role of the tenant's own, unless a newer row is there: what it no longer permits must
+        not come back. One that is deleted stays as such, for the same reason."""
+        sealed = await self._sealed("role", row.role, asdict(row))
+        fields = {"sealed": sealed, "deleted": row.deleted, "applied": row.applied}
+        condition = {"_id": row.role, "applied": {"$not": {"$gt": row.applied}}}
+        try:
+            await self._database[TENANT_ROLES].replace_one(condition, fields, upsert=True)
+        except DuplicateKeyError:
+            # What stands there is newer, or was written in the same moment.
+            await self._database[TENANT_ROLES].replace_one(condition, fields)
 
     async def save_session(self, row: SessionRow) -> None:
         """Write a new sign-in. One that is there stays: an owner that was overtaken, or the replay of

@@ -45,11 +45,23 @@ class UserRow:
     password_hash: str = field(repr=False)
     deleted: bool = False
     applied: int = 0
+    custom_role: str | None = None
 
     @property
     def is_active(self) -> bool:
         """Whether he may sign in."""
         return not (self.disabled or self.deleted)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRow:
+    """A role of a tenant's own, as of `applied`; permissions by name. A deleted one permits nothing."""
+
+    role: str
+    name: str
+    permissions: tuple[str, ...]
+    applied: int
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

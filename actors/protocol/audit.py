@@ -44,8 +44,8 @@ EVIDENCE_READ: Final = "evidence_read"
 EVIDENCE_TYPES: Final = frozenset({"room", "audit_log"})
 """What evidence is about; which of them, stands in the record."""
 AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
-    "user_created": _kind("user.create", "user", "username email display_name role"),
-    "user_changed": _kind("user.change", "user", "username email display_name role"),
+    "user_created": _kind("user.create", "user", "username email display_name role custom_role"),
+    "user_changed": _kind("user.change", "user", "username email display_name role custom_role"),
     "user_disabled": _kind("user.disable", "user", "reason"),
     "user_enabled": _kind("user.enable", "user"),
     "user_deleted": _kind("user.delete", "user", "username email reason"),
@@ -56,6 +56,9 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "sign_in_failed": _kind("user.sign_in", "user", "reason count", outcome=REFUSED, method="rest"),
     "user_password_rehashed": _kind("user.rehash_password", "user", method="system"),
     "session_ended": _kind("session.end", "session", "reason"),
+    "role_created": _kind("role.create", "role", "name permissions"),
+    "role_changed": _kind("role.change", "role", "name permissions"),
+    "role_deleted": _kind("role.delete", "role", "name"),
     EVIDENCE_READ: _kind("evidence", "object_id", "details"),
     "rejected": _kind("command.refuse", "", "code detail", outcome=REFUSED, method="nats"),
 }

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from actors.protocol.findings import Finding
-from actors.protocol.ids import ClientId, RoomId, SessionId, UserId
+from actors.protocol.ids import ClientId, RoleId, RoomId, SessionId, UserId
 from actors.protocol.limits import (
     ADDRESS_CHARS_MAX,
     EVIDENCE_DETAILS_MAX,
@@ -23,6 +23,7 @@ from actors.protocol.limits import (
     REASON_CHARS_MAX,
     TIME_MS_MAX,
 )
+from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role, RoomRole
 
 Name = Annotated[
@@ -31,6 +32,9 @@ Name = Annotated[
 Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TimeMs = Annotated[int, Field(ge=0, le=TIME_MS_MAX)]
+# Left out where there is none: what was asked before there was such a thing keeps its fingerprint.
+MaybeRole = Annotated[RoleId | None, Field(exclude_if=lambda value: value is None)]
+"""A role that the tenant has made, in the place of a built-in one."""
 
 
 class Origin(BaseModel):
@@ -141,7 +145,10 @@ class RecordFinding(Command):
 
 
 class CreateUser(Command):
-    """Make a user; `password_hash` is an argon2id string, never the password."""
+    """Make a user; `password_hash` is an argon2id string, never the password.
+
+    With a `custom_role`, `user_role` must be viewer: what is left should the other mean nothing.
+    """
 
     type: Literal["create_user"] = "create_user"
     user: UserId
@@ -149,17 +156,20 @@ class CreateUser(Command):
     email: Name | None = None
     display_name: Name
     user_role: Role
+    custom_role: MaybeRole = None
     password_hash: str = Field(repr=False)
 
 
 class UpdateUser(Command):
-    """Change a user. What is None stays as it is; an empty e-mail takes the present one away."""
+    """Change a user. What is None stays as it is; an empty e-mail takes the present one away. A
+    `custom_role` takes the place of any other role, and so does a `user_role`."""
 
     type: Literal["update_user"] = "update_user"
     user: UserId
     display_name: Name | None = None
     email: Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)] | None = None
     user_role: Role | None = None
+    custom_role: MaybeRole = None
 
 
 class DisableUser(Command):
@@ -213,6 +223,7 @@ class OpenSession(Command):
     refresh: Digest = Field(repr=False)
     expires_ms: TimeMs
     address: str = ""
+    custom_role: MaybeRole = None
 
 
 class RefreshSession(Command):
@@ -266,6 +277,40 @@ class RecordEvidenceRead(Command):
     )
 
 
+class CreateRole(Command):
+    """Make a role of the tenant's own."""
+
+    type: Literal["create_role"] = "create_role"
+    new_role: RoleId
+    name: Name
+    permissions: frozenset[Permission]
+
+    @field_serializer("permissions")
+    def _in_one_order(self, permissions: frozenset[Permission]) -> list[Permission]:
+        # As for rooms: the fingerprint is made from this.
+        return sorted(permissions)
+
+
+class UpdateRole(Command):
+    """Change what a role is called or permits. What is None stays as it is."""
+
+    type: Literal["update_role"] = "update_role"
+    changed_role: RoleId
+    name: Name | None = None
+    permissions: frozenset[Permission] | None = None
+
+    @field_serializer("permissions")
+    def _in_one_order(self, permissions: frozenset[Permission] | None) -> list[Permission] | None:
+        return None if permissions is None else sorted(permissions)
+
+
+class DeleteRole(Command):
+    """Take a role away that nobody has."""
+
+    type: Literal["delete_role"] = "delete_role"
+    deleted_role: RoleId
+
+
 RoomCommand = Annotated[
     Post
     | CreateRoom
@@ -290,7 +335,10 @@ TenantCommand = Annotated[
     | EndSession
     | RecordFailedSignIns
     | RehashPassword
-    | RecordEvidenceRead,
+    | RecordEvidenceRead
+    | CreateRole
+    | UpdateRole
+    | DeleteRole,
     Field(discriminator="type"),
 ]
 
@@ -302,8 +350,10 @@ __all__ = [
     "TENANT_COMMAND",
     "CloseRoom",
     "Command",
+    "CreateRole",
     "CreateRoom",
     "CreateUser",
+    "DeleteRole",
     "DeleteUser",
     "DisableUser",
     "EnableUser",
@@ -326,5 +376,6 @@ __all__ = [
     "RoomId",
     "SetPassword",
     "TenantCommand",
+    "UpdateRole",
     "UpdateUser",
 ]

@@ -4,7 +4,7 @@ A message's content is its text. Every other kind's content is a JSON object.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,7 @@ from actors.protocol.findings import Finding
 from actors.protocol.roles import Role, RoomRole
 
 MESSAGE = "message"
+MaybeRole = Annotated[str | None, Field(exclude_if=lambda value: value is None)]
 
 
 @dataclass(slots=True)
@@ -92,6 +93,7 @@ class UserCreated(Structured):
     email: str | None
     display_name: str
     role: Role
+    custom_role: MaybeRole = None
     password_hash: str = Field(repr=False)
 
 
@@ -102,6 +104,7 @@ class Profile(BaseModel):
     display_name: str
     email: str | None
     role: Role
+    custom_role: MaybeRole = None
 
 
 class UserChanged(Structured):
@@ -201,6 +204,35 @@ class EvidenceRead(Structured):
     details: dict[str, str]
 
 
+class RoleFacts(BaseModel):
+    """What a tenant's own role is, as it was or as it is. Permissions are stored names: one that a later
+    version no longer knows must not make the record unreadable."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    name: str
+    permissions: tuple[str, ...]
+
+
+class RoleCreated(Structured):
+    kind: ClassVar[str] = "role_created"
+    role: str
+    name: str
+    permissions: tuple[str, ...]
+
+
+class RoleChanged(Structured):
+    kind: ClassVar[str] = "role_changed"
+    role: str
+    before: RoleFacts
+    after: RoleFacts
+
+
+class RoleDeleted(Structured):
+    kind: ClassVar[str] = "role_deleted"
+    role: str
+    name: str
+
+
 RoomEventType = (
     MessagePosted
     | RoomCreated
@@ -226,6 +258,9 @@ TenantEventType = (
     | SignInFailed
     | UserPasswordRehashed
     | EvidenceRead
+    | RoleCreated
+    | RoleChanged
+    | RoleDeleted
     | CommandRefused
 )
 EventType = RoomEventType | TenantEventType
@@ -254,6 +289,9 @@ STRUCTURED: dict[str, type[Structured]] = {
         SignInFailed,
         UserPasswordRehashed,
         EvidenceRead,
+        RoleCreated,
+        RoleChanged,
+        RoleDeleted,
     )
 }
 """Every structured kind."""

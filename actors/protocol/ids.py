@@ -15,11 +15,15 @@ TENANT_PATTERN: Final = r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
 ROOM_PATTERN: Final = r"^[A-Za-z0-9-][A-Za-z0-9_-]{0,63}$"
 """A leading underscore is kept for mailboxes of the system, such as the tenant's own."""
 
+ROLE_PATTERN: Final = r"^role_[A-Za-z0-9_-]{1,59}$"
+"""Roles of a tenant's own; the prefix keeps them apart from built-in ones and from sessions."""
+
 TenantId = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
 RoomId = Annotated[str, StringConstraints(pattern=ROOM_PATTERN)]
 UserId = Annotated[str, StringConstraints(pattern=TOKEN_PATTERN)]
 ClientId = Annotated[str, StringConstraints(pattern=TOKEN_PATTERN)]
 SessionId = Annotated[str, StringConstraints(pattern=TOKEN_PATTERN)]
+RoleId = Annotated[str, StringConstraints(pattern=ROLE_PATTERN)]
 
 TENANT_ROOM: Final = "_tenant"
 """The mailbox and the chain of the tenant actor: the tenant's audit trail."""
@@ -27,6 +31,7 @@ TENANT_ROOM: Final = "_tenant"
 _TOKEN: Final = re.compile(TOKEN_PATTERN)
 _TENANT: Final = re.compile(TENANT_PATTERN)
 _ROOM: Final = re.compile(ROOM_PATTERN)
+_ROLE: Final = re.compile(ROLE_PATTERN)
 
 
 def is_token(text: str) -> bool:
@@ -42,6 +47,11 @@ def is_tenant_id(text: str) -> bool:
 def is_room_id(text: str) -> bool:
     """Whether `text` may name a room that people can enter."""
     return _ROOM.fullmatch(text) is not None
+
+
+def is_role_id(text: str) -> bool:
+    """Whether `text` may name a role that a tenant has made."""
+    return _ROLE.fullmatch(text) is not None
 
 
 def is_mailbox(name: object) -> bool:

@@ -3,6 +3,9 @@
 from actors.protocol.events import (
     EventType,
     PasswordChanged,
+    RoleChanged,
+    RoleCreated,
+    RoleDeleted,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
@@ -17,9 +20,9 @@ from actors.protocol.events import (
 from actors.protocol.ids import TENANT_ROOM
 from actors.room.state import RoomState
 from actors.runtime.mailbox import Mailbox
-from actors.tenant.state import TenantState, User
+from actors.tenant.state import CustomRole, TenantState, User
 from store.projections import Projections
-from store.rows import RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import RoleRow, RoomRow, SessionRow, Snapshot, UserRow
 
 
 async def project(
@@ -74,7 +77,15 @@ def user_row(name: str, user: User, applied: int) -> UserRow:
         password_hash=user.password_hash,
         deleted=user.deleted,
         applied=applied,
+        custom_role=user.custom_role,
     )
+
+
+def role_row(name: str, role: CustomRole | None, applied: int) -> RoleRow:
+    """The row of a tenant's own role; one that is gone permits nothing."""
+    if role is None:
+        return RoleRow(role=name, name="", permissions=(), applied=applied, deleted=True)
+    return RoleRow(role=name, name=role.name, permissions=role.permissions, applied=applied)
 
 
 async def _project_tenant_event(
@@ -105,6 +116,8 @@ async def _project_tenant_event(
             await projections.extend_session(event.session, event.expires_ms)
         case SessionEnded():
             await projections.end_session(event.session)
+        case RoleCreated() | RoleChanged() | RoleDeleted():
+            await projections.save_role(role_row(event.role, state.roles.get(event.role), applied))
         case _:
             return
 

@@ -3,7 +3,9 @@
 from typing import assert_never
 
 from actors.protocol.commands import (
+    CreateRole,
     CreateUser,
+    DeleteRole,
     DeleteUser,
     DisableUser,
     EnableUser,
@@ -16,11 +18,12 @@ from actors.protocol.commands import (
     RehashPassword,
     SetPassword,
     TenantCommand,
+    UpdateRole,
     UpdateUser,
 )
 from actors.protocol.errors import Rejection
 from actors.protocol.events import TenantEventType
-from actors.tenant import accounts, evidence, passwords, sessions, users
+from actors.tenant import accounts, evidence, passwords, roles, sessions, users
 from actors.tenant.state import TenantState
 
 
@@ -50,5 +53,7 @@ def decide(state: TenantState, command: TenantCommand, now_ms: int) -> TenantEve
             return passwords.rehash(state, command)
         case RecordEvidenceRead():
             return evidence.read(command)
+        case CreateRole() | UpdateRole() | DeleteRole():
+            return roles.decide(state, command)
         case _:
             assert_never(command)

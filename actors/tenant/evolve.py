@@ -3,6 +3,9 @@
 from actors.protocol.events import (
     EventType,
     PasswordChanged,
+    RoleChanged,
+    RoleCreated,
+    RoleDeleted,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
@@ -14,7 +17,7 @@ from actors.protocol.events import (
     UserEnabled,
     UserPasswordRehashed,
 )
-from actors.tenant import accounts, passwords, sessions, users
+from actors.tenant import accounts, passwords, roles, sessions, users
 from actors.tenant.state import TenantState
 
 STATE_KINDS = frozenset(
@@ -31,6 +34,9 @@ STATE_KINDS = frozenset(
         SessionOpened,
         SessionRefreshed,
         SessionEnded,
+        RoleCreated,
+        RoleChanged,
+        RoleDeleted,
     )
 )
 """Kinds that change the state."""
@@ -53,5 +59,7 @@ def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> Tena
             return sessions.refreshed(state, event)
         case SessionEnded():
             return sessions.ended(state, event)
+        case RoleCreated() | RoleChanged() | RoleDeleted():
+            return roles.evolve(state, event)
         case _:
             return state

@@ -7,6 +7,7 @@ from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import (
     EventType,
     PasswordChanged,
+    RoleChanged,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
@@ -29,7 +30,8 @@ def open_session(
     user = state.users.get(command.user)
     if user is None or not user.is_active:
         return Rejection(ErrorCode.LOGIN_FAILED, "unknown user or wrong password")
-    if command.role not in (user.role, Role.SYSTEM):
+    told = (command.role, command.custom_role)
+    if command.role is not Role.SYSTEM and told != (user.role, user.custom_role):
         # The token would speak for a role that he has lost since the gateway looked.
         return Rejection(ErrorCode.LOGIN_FAILED, "the user was changed meanwhile; sign in again")
     living = [item for item in state.sessions.values() if item.expires_ms > now_ms]
@@ -104,11 +106,13 @@ def of_user(state: TenantState, user: str, keep: str | None = None) -> tuple[str
 
 
 def ended_by(event: EventType) -> tuple[str, ...]:
-    """The sessions that an event ends."""
+    """The sessions that an event ends; or the role that no longer is what its users' sockets began with."""
     match event:
         case SessionEnded():
             return (event.session,)
         case UserChanged() | UserDisabled() | UserDeleted() | PasswordChanged() | SessionsEnded():
             return event.sessions
+        case RoleChanged():
+            return (event.role,)
         case _:
             return ()

@@ -19,6 +19,8 @@ class User:
     password_hash: str = field(repr=False)
     disabled: bool = False
     deleted: bool = False
+    custom_role: str | None = None
+    """With one, `role` says nothing but that he is no administrator."""
 
     @property
     def is_active(self) -> bool:
@@ -36,17 +38,29 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomRole:
+    """A role of the tenant's own; permissions by name, as they were recorded."""
+
+    name: str
+    permissions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TenantState:
     """A tenant as of its last event. Ended and expired sessions are left out."""
 
     users: dict[str, User] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
+    roles: dict[str, CustomRole] = field(default_factory=dict)
 
 
 def state_to_bytes(state: TenantState) -> bytes:
     """The state for a snapshot."""
     users = {name: _user_fields(user) for name, user in state.users.items()}
-    return orjson.dumps({"users": users, "sessions": state.sessions})
+    fields: dict[str, Any] = {"users": users, "sessions": state.sessions}
+    if state.roles:
+        fields["roles"] = state.roles
+    return orjson.dumps(fields)
 
 
 def _user_fields(user: User) -> dict[str, Any]:
@@ -54,6 +68,8 @@ def _user_fields(user: User) -> dict[str, Any]:
     # Left out where it says nothing: states of before there was such a thing keep their bytes.
     if not user.deleted:
         del fields["deleted"]
+    if user.custom_role is None:
+        del fields["custom_role"]
     return fields
 
 
@@ -66,4 +82,8 @@ def state_from_bytes(data: bytes) -> TenantState:
             for name, user in fields["users"].items()
         },
         sessions={name: Session(**session) for name, session in fields["sessions"].items()},
+        roles={
+            name: CustomRole(role["name"], tuple(role["permissions"]))
+            for name, role in fields.get("roles", {}).items()
+        },
     )

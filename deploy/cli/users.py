@@ -77,12 +77,16 @@ def user_list(
                     "username": row.username,
                     "email": row.email,
                     "display_name": row.display_name,
-                    "role": row.role,
+                    "role": row.custom_role or row.role,
                     "disabled": row.disabled,
                     "deleted": row.deleted,
                 }
                 mark = "  (disabled)" if row.disabled else ""
-                show(answer, as_json=as_json, line=f"{row.username}  {row.role}{mark}")
+                show(
+                    answer,
+                    as_json=as_json,
+                    line=f"{row.username}  {row.custom_role or row.role}{mark}",
+                )
 
     run(work)
 

@@ -42,7 +42,7 @@ class RefreshToken(Body):
 
 
 class Me(BaseModel):
-    """Whoever is signed in."""
+    """Whoever is signed in, and what is permitted to him."""
 
     user: str
     username: str
@@ -51,6 +51,7 @@ class Me(BaseModel):
     role: str
     tenant: str
     session: str
+    permissions: list[str]
 
 
 class WebSocketTicket(BaseModel):
@@ -87,9 +88,10 @@ async def me(caller: SignedIn) -> Me:
         username=user.username,
         email=user.email,
         display_name=user.display_name,
-        role=user.role,
+        role=user.custom_role or user.role,
         tenant=caller.principal.tenant,
         session=caller.principal.session,
+        permissions=sorted(caller.permissions),
     )
 
 

@@ -4,11 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.protocol.commands import IncidentLink
+from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role, RoomRole
 from actors.room import state as room_state
 from actors.room.state import RoomState
 from actors.tenant import state as tenant_state
-from actors.tenant.state import Session, TenantState, User
+from actors.tenant.state import CustomRole, Session, TenantState, User
 
 texts = st.text(max_size=30)
 tokens = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
@@ -44,12 +45,17 @@ users = st.builds(
     password_hash=texts,
     disabled=st.booleans(),
     deleted=st.booleans(),
+    custom_role=st.none() | tokens,
 )
 sessions = st.builds(Session, user=tokens, refresh=texts, expires_ms=times)
+roles = st.builds(
+    CustomRole, name=texts, permissions=st.lists(st.sampled_from(Permission), max_size=3).map(tuple)
+)
 tenants = st.builds(
     TenantState,
     users=st.dictionaries(tokens, users, max_size=4),
     sessions=st.dictionaries(tokens, sessions, max_size=4),
+    roles=st.dictionaries(tokens, roles, max_size=3),
 )
 
 

@@ -23,14 +23,14 @@ from actors.protocol.roles import Role
 from actors.room.decide import decide as decide_room
 from actors.room.evolve import evolve as evolve_room
 from actors.room.state import Moment, RoomState
-from actors.runtime.projector import room_row, user_row
+from actors.runtime.projector import role_row, room_row, user_row
 from actors.tenant.decide import decide as decide_tenant
 from actors.tenant.evolve import evolve as evolve_tenant
 from actors.tenant.sessions import ended_by
 from actors.tenant.state import TenantState
 from gateway.history import entry_of
 from store.reader import Reader, Selection, StoredEntry, TenantReader
-from store.rows import LoginCandidate, RoomRow, SessionRow, UserRow
+from store.rows import LoginCandidate, RoleRow, RoomRow, SessionRow, UserRow
 
 NOW_MS = 1_795_000_000_000
 Handler = Callable[[RoomEvent], None]
@@ -296,6 +296,18 @@ class MemoryTenantReader:
         found = sorted(item for item in tenant.state.users.items() if item[0] > after)
         rows = [user_row(user, facts, tenant.head) for user, facts in found]
         return [row for row in rows if row.deleted == deleted][:limit]
+
+    async def role(self, role: str) -> RoleRow | None:
+        await self._read()
+        tenant = self._world.at(self.tenant, TENANT_ROOM)
+        facts = tenant.state.roles.get(role)
+        return role_row(role, facts, tenant.head) if facts is not None else None
+
+    async def roles(self, *, after: str, limit: int) -> list[RoleRow]:
+        await self._read()
+        tenant = self._world.at(self.tenant, TENANT_ROOM)
+        found = sorted(item for item in tenant.state.roles.items() if item[0] > after)
+        return [role_row(role, facts, tenant.head) for role, facts in found][:limit]
 
     async def session(self, session: str) -> SessionRow | None:
         await self._read()
