@@ -40,7 +40,7 @@ from gateway.history import RoomHistory, entry_of
 from gateway.limits import HELLO_TIMEOUT_S, SESSION_CHECK_S
 from gateway.metrics import GatewayMetrics
 from gateway.outlet import Outlet
-from gateway.policy import FRAMES, Open, allows
+from gateway.policy import DENIED, FRAMES, Open, allows
 from gateway.replay import Replayer
 from gateway.rooms import no_such_room, visible_room
 from gateway.session import Session, SessionState, refusal_of_text
@@ -162,7 +162,7 @@ class Connection:
         if need is None:
             log.error("policy.no_line", frame=frame.type)
         room, client_id = getattr(frame, "room", ""), getattr(frame, "client_id", None)
-        self._out.reject(ErrorCode.FORBIDDEN, "your role does not permit this", room, client_id)
+        self._out.reject(ErrorCode.FORBIDDEN, DENIED, room, client_id)
         return False
 
     def _in_turn(self, work: Coroutine[Any, Any, None]) -> None:

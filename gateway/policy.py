@@ -27,6 +27,9 @@ class OwnOr:
 
 Need = Open | P | OwnOr
 
+DENIED: Final = "your role does not permit this"
+"""What somebody is told whom a line does not let pass, whatever he asked about."""
+
 ROUTES: Final[Mapping[str, Need]] = {
     "POST /auth/login": Open.PUBLIC,
     "POST /auth/refresh": Open.PUBLIC,

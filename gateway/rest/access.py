@@ -21,7 +21,7 @@ from gateway.evidence import EvidenceReads
 from gateway.frames import rfc3339
 from gateway.limits import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from gateway.passwords import PasswordCheck
-from gateway.policy import ROUTES, Open, allows
+from gateway.policy import DENIED, ROUTES, Open, allows
 from gateway.rate_limits import Buckets
 from gateway.rooms import visible_room
 from gateway.sockets import Sockets
@@ -134,7 +134,7 @@ async def gate(request: Request, services: Services) -> Caller | None:
         log.error("policy.no_line", route=route)
     own = request.path_params.get("user") == principal.user
     if not allows(need, admitted.permissions, own=own):
-        raise Refusal(ErrorCode.FORBIDDEN, "your role does not permit this")
+        raise Refusal(ErrorCode.FORBIDDEN, DENIED)
     return Caller(admitted.principal, admitted.reader, origin_of(request), admitted.permissions)
 
 
