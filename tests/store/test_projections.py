@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from store.chain import Cursor, Head
 from store.driver import Database
-from store.mongo import DEAD_LETTERS, EVENTS, ROOMS, USERS
+from store.mongo import DEAD_LETTERS, EVENTS, ROOMS, TENANT_ROLES, USERS
 from store.projections import Projections
 from store.reader import TenantReader
-from store.rows import RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import RoleRow, RoomRow, SessionRow, Snapshot, UserRow
 
 ROOM = RoomRow(
     room="war-room",
@@ -256,3 +256,19 @@ async def test_a_dead_letter_is_kept_once_and_read_back(
         ("k-1", "not JSON", b"\xffunreadable")
     ]
     assert "unreadable" not in repr(await database[DEAD_LETTERS].find({}).to_list(None))
+
+
+async def test_an_older_role_never_brings_back_what_a_newer_one_took_away(
+    projections: Projections, reader: TenantReader, database: Database
+) -> None:
+    role = RoleRow("role_desk", "Front desk", ("rooms.read", "rooms.write"), applied=3)
+    newer = replace(role, permissions=("rooms.read",), applied=4)
+    await asyncio.gather(projections.save_role(role), projections.save_role(newer))
+    await projections.save_role(role)
+    assert await reader.role("role_desk") == newer
+    assert await reader.roles(after="", limit=5) == [newer]
+    assert await reader.roles(after="role_desk", limit=5) == []
+    assert "Front desk" not in repr(await database[TENANT_ROLES].find({}).to_list(None))
+    await projections.save_role(replace(newer, applied=5, deleted=True))
+    await projections.save_role(newer)
+    assert (await reader.role("role_desk"), await reader.roles(after="", limit=5)) == (None, [])
