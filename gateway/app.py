@@ -22,12 +22,25 @@ from gateway.evidence import EvidenceReads
 from gateway.failed_sign_ins import FailureRecords
 from gateway.fanout import Fanout
 from gateway.headers import SecurityHeaders
+from gateway.joining import Joining
 from gateway.lockout import Lockout
 from gateway.metrics import GatewayMetrics
 from gateway.passwords import PasswordCheck
 from gateway.rate_limits import AddressLimit, Buckets
 from gateway.replay import Replayer
-from gateway.rest import audit, auth, chain, entries, members, profile, roles, rooms, users
+from gateway.rest import (
+    audit,
+    auth,
+    chain,
+    entries,
+    joining,
+    members,
+    profile,
+    roles,
+    rooms,
+    sessions,
+    users,
+)
 from gateway.rest.access import RestServices, Verifier, gate
 from gateway.rest.health import Check, Health
 from gateway.settings import GatewaySettings
@@ -88,9 +101,9 @@ def create_app(services: GatewayServices) -> FastAPI:
     settings = services.settings
     background = Background()
     tokens = Tokens(services.token_keys)
-    sessions = SessionCheck(services.reader)
+    checked = SessionCheck(services.reader)
     passwords = PasswordCheck(settings.argon2_memory_kib, settings.argon2_passes)
-    sockets = _sockets(services, tokens, sessions, background)
+    sockets = _sockets(services, tokens, checked, background)
     records = FailureRecords(services.actors, background.spawn, services.clock)
     lockout = Lockout(
         settings.login_failures_account, settings.login_failures_address, services.clock
@@ -115,11 +128,12 @@ def create_app(services: GatewayServices) -> FastAPI:
         actors=services.actors,
         tokens=tokens,
         sign_in=SignIn(services.reader, services.actors, tokens, passwords, guard),
-        sessions=sessions,
+        sessions=checked,
         sockets=sockets,
         verifier=services.verifier,
         evidence=EvidenceReads(services.actors),
         passwords=passwords,
+        joining=Joining(services.reader, services.actors, passwords, services.clock),
         session_limit=Buckets("session", settings.requests_per_second_session, services.clock),
     )
     addresses = Buckets("address", settings.requests_per_second_address, services.clock)
@@ -134,7 +148,7 @@ def create_app(services: GatewayServices) -> FastAPI:
 
 
 def _sockets(
-    services: GatewayServices, tokens: Tokens, sessions: SessionCheck, background: Background
+    services: GatewayServices, tokens: Tokens, checked: SessionCheck, background: Background
 ) -> Sockets:
     fanout = Fanout(
         services.actors.subscribe_events, services.metrics, background.spawn, services.reach
@@ -144,7 +158,7 @@ def _sockets(
         SocketServices(
             actors=services.actors,
             tokens=tokens,
-            sessions=sessions,
+            sessions=checked,
             fanout=fanout,
             replayer=Replayer(services.metrics),
             settings=services.settings,
@@ -182,7 +196,10 @@ def _fastapi(
 def _api() -> APIRouter:
     problems = {"model": ProblemView, "description": "Refused or failed"}
     api = APIRouter(prefix="/api/v1", responses={"default": problems})
-    for noun in (auth, profile, users, roles, rooms, members, entries, chain, audit):
+    for noun in (
+        *(auth, profile, joining, users, sessions, roles),
+        *(rooms, members, entries, chain, audit),
+    ):
         api.include_router(noun.router())
     return api
 

@@ -310,7 +310,7 @@ class SessionCheck:
         return Admitted(now, reader, permissions)
 
     async def _permitted(self, reader: TenantReader, role: str) -> frozenset[Permission]:
-        row = await reader.role(role)
+        row = await reader.people.role(role)
         return known_permissions(row.permissions) if row is not None else frozenset()
 
 

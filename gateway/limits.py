@@ -83,6 +83,16 @@ RETIRED_KEY_S: Final = ACCESS_TTL_S + 2 * KEYS_POLL_S + 2 * CLOCK_SKEW_S
 knew, and the difference between its clock and that of whoever rotated."""
 JWKS_FRESH_S: Final = 300
 """How long others may keep a copy of the published keys."""
+INVITATION_TTL_S: Final = 7 * 24 * 3600
+"""Life of an invitation."""
+JOINING_ADDRESS_S: Final = 600.0
+"""Time in which one more registration or acceptance is allowed to an address."""
+JOINING_ADDRESS_BURST: Final = 10.0
+"""Registrations and acceptances that may come from an address at once; a whole office may share it."""
+REGISTRATION_TENANT_S: Final = 30.0
+"""Time in which one more registration is allowed in a tenant, wherever from."""
+REGISTRATION_TENANT_BURST: Final = 50.0
+"""Registrations in a tenant that may come at once."""
 PASSWORD_CHARS_MIN: Final = 8
 """Characters of a password that somebody chooses (NIST SP 800-63B, section 3.1.1.2)."""
 PASSWORD_CHARS_MAX: Final = 1_024

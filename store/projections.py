@@ -17,16 +17,18 @@ from store.mongo import (
     DEAD_LETTERS,
     DUPLICATE_KEY,
     EVENTS,
+    INVITATIONS,
     LANES,
     LOGINS,
     PLATFORM_DATABASE,
+    POLICIES,
     ROOMS,
     SESSIONS,
     TENANT_ROLES,
     USERS,
     tenant_database,
 )
-from store.rows import RoleRow, RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import InvitationRow, PolicyRow, RoleRow, RoomRow, SessionRow, Snapshot, UserRow
 from store.sealing import bound_to
 
 
@@ -123,7 +125,8 @@ class Projections:
                 return
             # Somebody has written the first row in the same moment.
             await self._database[USERS].replace_one(condition, fields)
-        if row.deleted:
+        if row.deleted or row.pending:
+            # Who waits to be approved must not stand between others and their sign-in.
             return
         for name in filter(None, (row.username, row.email)):
             token = root.login_token(name)
@@ -145,12 +148,34 @@ class Projections:
         not come back. One that is deleted stays as such, for the same reason."""
         sealed = await self._sealed("role", row.role, asdict(row))
         fields = {"sealed": sealed, "deleted": row.deleted, "applied": row.applied}
-        condition = {"_id": row.role, "applied": {"$not": {"$gt": row.applied}}}
+        await self._replace_older(TENANT_ROLES, row.role, fields)
+
+    async def save_policy(self, row: PolicyRow) -> None:
+        """Write what a tenant has decided, unless a newer decision is there."""
+        sealed = await self._sealed("policy", row.policy, asdict(row))
+        fields = {"sealed": sealed, "applied": row.applied}
+        await self._replace_older(POLICIES, row.policy, fields)
+
+    async def _replace_older(self, collection: str, key: str, fields: dict[str, Any]) -> None:
+        condition = {"_id": key, "applied": {"$not": {"$gt": fields["applied"]}}}
         try:
-            await self._database[TENANT_ROLES].replace_one(condition, fields, upsert=True)
+            await self._database[collection].replace_one(condition, fields, upsert=True)
         except DuplicateKeyError:
             # What stands there is newer, or was written in the same moment.
-            await self._database[TENANT_ROLES].replace_one(condition, fields)
+            await self._database[collection].replace_one(condition, fields)
+
+    async def save_invitation(self, row: InvitationRow) -> None:
+        """Write an invitation. Whether it is good for anything is decided by the tenant's actor."""
+        fields = {
+            "sealed": await self._sealed("invitation", row.invitation, asdict(row)),
+            "expires": datetime.fromtimestamp(row.expires_ms / 1000, UTC),
+        }
+        condition = {"_id": row.invitation}
+        await self._database[INVITATIONS].replace_one(condition, fields, upsert=True)
+
+    async def forget_invitation(self, invitation: str) -> None:
+        """Take an invitation away that was used or revoked."""
+        await self._database[INVITATIONS].delete_one({"_id": invitation})
 
     async def save_session(self, row: SessionRow) -> None:
         """Write a new sign-in. One that is there stays: an owner that was overtaken, or the replay of
@@ -162,6 +187,7 @@ class Projections:
                     "user": row.user,
                     "expires": datetime.fromtimestamp(row.expires_ms / 1000, UTC),
                     "ended": row.ended,
+                    "sealed": await self._sealed("session", row.session, {"address": row.address}),
                 }
             },
             upsert=True,

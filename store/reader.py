@@ -18,15 +18,21 @@ from store.mongo import (
     RECORDS,
     ROOMS,
     SESSIONS,
-    TENANT_ROLES,
     TENANTS,
     USERS,
     sides_of_kinds,
     tenant_database,
 )
 from store.opening import open_contents
+from store.people import PeopleReader
 from store.record import Record, place, record_of
-from store.rows import LoginCandidate, RoleRow, RoomRow, SessionRow, TenantRow, UserRow
+from store.rows import (
+    LoginCandidate,
+    RoomRow,
+    SessionRow,
+    TenantRow,
+    UserRow,
+)
 from store.sealing import bound_to
 
 LOGIN_CANDIDATES_MAX: Final = 4
@@ -85,6 +91,7 @@ class TenantReader:
         self.tenant = tenant
         self._keys = keys
         self._database: Database = connection.database(tenant_database(tenant))
+        self.people = PeopleReader(self._database, keys, tenant)
 
     async def room(self, room: str) -> RoomRow | None:
         """A room's row."""
@@ -243,26 +250,6 @@ class TenantReader:
     async def _user_row(self, document: Document) -> UserRow:
         fields = await self._opened("user", document["_id"], document["sealed"])
         return UserRow(**fields)
-
-    async def role(self, role: str) -> RoleRow | None:
-        """A role of the tenant's own; None if there is none, or no longer."""
-        document = await self._database[TENANT_ROLES].find_one({"_id": role, "deleted": False})
-        return await self._role_row(document) if document else None
-
-    async def roles(self, *, after: str, limit: int) -> list[RoleRow]:
-        """The tenant's own roles by id, from the one after `after`."""
-        documents = (
-            await self._database[TENANT_ROLES]
-            .find({"_id": {"$gt": after}, "deleted": False})
-            .sort([("_id", 1)])
-            .limit(limit)
-            .to_list(limit)
-        )
-        return [await self._role_row(document) for document in documents]
-
-    async def _role_row(self, document: Document) -> RoleRow:
-        fields = await self._opened("role", document["_id"], document["sealed"])
-        return RoleRow(**{**fields, "permissions": tuple(fields["permissions"])})
 
     async def session(self, session: str) -> SessionRow | None:
         """A sign-in; None once it is forgotten."""

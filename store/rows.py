@@ -46,11 +46,12 @@ class UserRow:
     deleted: bool = False
     applied: int = 0
     custom_role: str | None = None
+    pending: bool = False
 
     @property
     def is_active(self) -> bool:
         """Whether he may sign in."""
-        return not (self.disabled or self.deleted)
+        return not (self.disabled or self.deleted or self.pending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,30 @@ class RoleRow:
     deleted: bool = False
 
 
+REGISTRATION = "registration"
+"""The policy of whether people may register themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRow:
+    """One thing that a tenant has decided for itself, as of `applied`."""
+
+    policy: str
+    value: str
+    applied: int
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationRow:
+    """An invitation that is neither used nor revoked. `digest` is the SHA-256 of its secret."""
+
+    invitation: str
+    email: str
+    role: str
+    digest: str = field(repr=False)
+    expires_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class LoginCandidate:
     """A user whose name or e-mail is the given one; names are unique in a tenant only."""
@@ -74,12 +99,14 @@ class LoginCandidate:
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A sign-in. `expires_ms` is Unix milliseconds; an ended session stays until then."""
+    """A sign-in. `expires_ms` is Unix milliseconds; an ended session stays until then.
+    `address` is where it was opened from, and is read in lists only."""
 
     session: str
     user: str
     expires_ms: int
     ended: bool
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

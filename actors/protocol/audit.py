@@ -59,6 +59,22 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "role_created": _kind("role.create", "role", "name permissions"),
     "role_changed": _kind("role.change", "role", "name permissions"),
     "role_deleted": _kind("role.delete", "role", "name"),
+    "registration_set": _kind("registration.set", "", "mode"),
+    "user_registered": _kind(
+        "user.register", "user", "username email display_name role pending", method="rest"
+    ),
+    "registration_ignored": _kind(
+        "user.register", "", "username reason", outcome=REFUSED, method="rest"
+    ),
+    "user_approved": _kind("user.approve", "user"),
+    "user_invited": _kind("invitation.create", "invitation", "email role custom_role expires_ms"),
+    "invitation_revoked": _kind("invitation.revoke", "invitation", "email"),
+    "invitation_accepted": _kind(
+        "invitation.accept",
+        "invitation",
+        "user username email display_name role custom_role",
+        method="rest",
+    ),
     EVIDENCE_READ: _kind("evidence", "object_id", "details"),
     "rejected": _kind("command.refuse", "", "code detail", outcome=REFUSED, method="nats"),
 }

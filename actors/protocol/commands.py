@@ -12,56 +12,18 @@ from pydantic import (
     field_serializer,
 )
 
+from actors.protocol.command import Command, Digest, MaybeRole, Name, Origin, Reason, TimeMs
 from actors.protocol.findings import Finding
-from actors.protocol.ids import ClientId, RoleId, RoomId, SessionId, UserId
+from actors.protocol.ids import RoomId, SessionId, UserId
 from actors.protocol.limits import (
     ADDRESS_CHARS_MAX,
     EVIDENCE_DETAILS_MAX,
     FAILED_SIGN_INS_MAX,
     MEMBERS_MAX,
     NAME_CHARS_MAX,
-    REASON_CHARS_MAX,
-    TIME_MS_MAX,
 )
-from actors.protocol.permissions import Permission
+from actors.protocol.people_commands import PeopleCommand
 from actors.protocol.roles import Role, RoomRole
-
-Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=NAME_CHARS_MAX, strip_whitespace=True)
-]
-Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-TimeMs = Annotated[int, Field(ge=0, le=TIME_MS_MAX)]
-# Left out where there is none: what was asked before there was such a thing keeps its fingerprint.
-MaybeRole = Annotated[RoleId | None, Field(exclude_if=lambda value: value is None)]
-"""A role that the tenant has made, in the place of a built-in one."""
-
-
-class Origin(BaseModel):
-    """By which door a command came in, and the address behind it as the server saw it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: Literal["rest", "socket", "cli", "nats", "system"]
-    address: Annotated[str, StringConstraints(max_length=ADDRESS_CHARS_MAX)] = ""
-
-
-class Command(BaseModel):
-    """What every command carries.
-
-    `ref` is the asker's own mark, repeated in the reply; with `quiet` a success is not replied to,
-    because the asker sees the committed event anyway. `origin` is recorded, but is no part of what is
-    asked: the same command from another address is the same command.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    client_id: ClientId
-    actor: UserId
-    role: Role
-    ref: str = ""
-    quiet: bool = False
-    origin: Origin | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Post(Command):
@@ -237,10 +199,11 @@ class RefreshSession(Command):
 
 
 class EndSession(Command):
-    """Sign out."""
+    """Sign out. With `user`, whose session it must be, also by somebody else."""
 
     type: Literal["end_session"] = "end_session"
     session: SessionId
+    user: UserId | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class RecordFailedSignIns(Command):
@@ -277,40 +240,6 @@ class RecordEvidenceRead(Command):
     )
 
 
-class CreateRole(Command):
-    """Make a role of the tenant's own."""
-
-    type: Literal["create_role"] = "create_role"
-    new_role: RoleId
-    name: Name
-    permissions: frozenset[Permission]
-
-    @field_serializer("permissions")
-    def _in_one_order(self, permissions: frozenset[Permission]) -> list[Permission]:
-        # As for rooms: the fingerprint is made from this.
-        return sorted(permissions)
-
-
-class UpdateRole(Command):
-    """Change what a role is called or permits. What is None stays as it is."""
-
-    type: Literal["update_role"] = "update_role"
-    changed_role: RoleId
-    name: Name | None = None
-    permissions: frozenset[Permission] | None = None
-
-    @field_serializer("permissions")
-    def _in_one_order(self, permissions: frozenset[Permission] | None) -> list[Permission] | None:
-        return None if permissions is None else sorted(permissions)
-
-
-class DeleteRole(Command):
-    """Take a role away that nobody has."""
-
-    type: Literal["delete_role"] = "delete_role"
-    deleted_role: RoleId
-
-
 RoomCommand = Annotated[
     Post
     | CreateRoom
@@ -336,9 +265,7 @@ TenantCommand = Annotated[
     | RecordFailedSignIns
     | RehashPassword
     | RecordEvidenceRead
-    | CreateRole
-    | UpdateRole
-    | DeleteRole,
+    | PeopleCommand,
     Field(discriminator="type"),
 ]
 
@@ -350,10 +277,8 @@ __all__ = [
     "TENANT_COMMAND",
     "CloseRoom",
     "Command",
-    "CreateRole",
     "CreateRoom",
     "CreateUser",
-    "DeleteRole",
     "DeleteUser",
     "DisableUser",
     "EnableUser",
@@ -376,6 +301,5 @@ __all__ = [
     "RoomId",
     "SetPassword",
     "TenantCommand",
-    "UpdateRole",
     "UpdateUser",
 ]

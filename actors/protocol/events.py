@@ -233,6 +233,79 @@ class RoleDeleted(Structured):
     name: str
 
 
+class RegistrationSet(Structured):
+    kind: ClassVar[str] = "registration_set"
+    before: dict[str, str]
+    after: dict[str, str]
+
+
+class UserRegistered(Structured):
+    """Somebody made himself a user; while `pending`, he can't sign in."""
+
+    kind: ClassVar[str] = "user_registered"
+    user: str
+    username: str
+    email: str | None
+    display_name: str
+    role: Role
+    pending: bool
+    password_hash: str = Field(repr=False)
+
+
+class RegistrationIgnored(Structured):
+    """Somebody tried to register under a name that is taken. He is told nothing of it, and it takes as
+    long as if it were not."""
+
+    kind: ClassVar[str] = "registration_ignored"
+    username: str
+    reason: str
+
+
+class UserApproved(Structured):
+    kind: ClassVar[str] = "user_approved"
+    user: str
+
+
+class UserInvited(Structured):
+    kind: ClassVar[str] = "user_invited"
+    invitation: str
+    email: str
+    role: Role
+    custom_role: MaybeRole = None
+    digest: str = Field(repr=False)
+    expires_ms: int
+
+
+class InvitationRevoked(Structured):
+    kind: ClassVar[str] = "invitation_revoked"
+    invitation: str
+    email: str
+
+
+class InvitationAccepted(Structured):
+    kind: ClassVar[str] = "invitation_accepted"
+    invitation: str
+    user: str
+    username: str
+    email: str
+    display_name: str
+    role: Role
+    custom_role: MaybeRole = None
+    password_hash: str = Field(repr=False)
+
+
+PeopleEvent = (
+    RoleCreated
+    | RoleChanged
+    | RoleDeleted
+    | RegistrationSet
+    | UserRegistered
+    | RegistrationIgnored
+    | UserApproved
+    | UserInvited
+    | InvitationRevoked
+    | InvitationAccepted
+)
 RoomEventType = (
     MessagePosted
     | RoomCreated
@@ -258,9 +331,7 @@ TenantEventType = (
     | SignInFailed
     | UserPasswordRehashed
     | EvidenceRead
-    | RoleCreated
-    | RoleChanged
-    | RoleDeleted
+    | PeopleEvent
     | CommandRefused
 )
 EventType = RoomEventType | TenantEventType
@@ -292,6 +363,13 @@ STRUCTURED: dict[str, type[Structured]] = {
         RoleCreated,
         RoleChanged,
         RoleDeleted,
+        RegistrationSet,
+        UserRegistered,
+        RegistrationIgnored,
+        UserApproved,
+        UserInvited,
+        InvitationRevoked,
+        InvitationAccepted,
     )
 }
 """Every structured kind."""

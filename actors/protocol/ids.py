@@ -23,6 +23,7 @@ RoomId = Annotated[str, StringConstraints(pattern=ROOM_PATTERN)]
 UserId = Annotated[str, StringConstraints(pattern=TOKEN_PATTERN)]
 ClientId = Annotated[str, StringConstraints(pattern=TOKEN_PATTERN)]
 SessionId = Annotated[str, StringConstraints(pattern=TOKEN_PATTERN)]
+InvitationId = Annotated[str, StringConstraints(pattern=TOKEN_PATTERN)]
 RoleId = Annotated[str, StringConstraints(pattern=ROLE_PATTERN)]
 
 TENANT_ROOM: Final = "_tenant"
@@ -31,6 +32,7 @@ TENANT_ROOM: Final = "_tenant"
 _TOKEN: Final = re.compile(TOKEN_PATTERN)
 _TENANT: Final = re.compile(TENANT_PATTERN)
 _ROOM: Final = re.compile(ROOM_PATTERN)
+_TIME_ORDERED: Final = re.compile(r"[a-z]+_([0-9a-f]{12})[0-9a-f]{20}")
 _ROLE: Final = re.compile(ROLE_PATTERN)
 
 
@@ -62,6 +64,12 @@ def is_mailbox(name: object) -> bool:
 def time_ordered_id(prefix: str, unix_ms: int, entropy: bytes) -> str:
     """An id that sorts by time: prefix, 12 hex digits of milliseconds, 20 of entropy (10 bytes)."""
     return f"{prefix}_{unix_ms:012x}{entropy[:10].hex()}"
+
+
+def time_of_id(name: str) -> int | None:
+    """The milliseconds in an id that `time_ordered_id` has made; None if there are none."""
+    found = _TIME_ORDERED.fullmatch(name)
+    return int(found[1], 16) if found is not None else None
 
 
 def derived_id(prefix: str, *parts: str) -> str:

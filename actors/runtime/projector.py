@@ -2,7 +2,10 @@
 
 from actors.protocol.events import (
     EventType,
+    InvitationAccepted,
+    InvitationRevoked,
     PasswordChanged,
+    RegistrationSet,
     RoleChanged,
     RoleCreated,
     RoleDeleted,
@@ -10,19 +13,31 @@ from actors.protocol.events import (
     SessionOpened,
     SessionRefreshed,
     SessionsEnded,
+    UserApproved,
     UserChanged,
     UserCreated,
     UserDeleted,
     UserDisabled,
     UserEnabled,
+    UserInvited,
     UserPasswordRehashed,
+    UserRegistered,
 )
 from actors.protocol.ids import TENANT_ROOM
 from actors.room.state import RoomState
 from actors.runtime.mailbox import Mailbox
-from actors.tenant.state import CustomRole, TenantState, User
+from actors.tenant.state import CustomRole, Invitation, TenantState, User
 from store.projections import Projections
-from store.rows import RoleRow, RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import (
+    REGISTRATION,
+    InvitationRow,
+    PolicyRow,
+    RoleRow,
+    RoomRow,
+    SessionRow,
+    Snapshot,
+    UserRow,
+)
 
 
 async def project(
@@ -78,6 +93,23 @@ def user_row(name: str, user: User, applied: int) -> UserRow:
         deleted=user.deleted,
         applied=applied,
         custom_role=user.custom_role,
+        pending=user.pending,
+    )
+
+
+def registration_row(state: TenantState, applied: int) -> PolicyRow:
+    """The row of a tenant's policy of registration."""
+    return PolicyRow(REGISTRATION, str(state.registration), applied)
+
+
+def invitation_row(name: str, invitation: Invitation) -> InvitationRow:
+    """An invitation's row."""
+    return InvitationRow(
+        invitation=name,
+        email=invitation.email,
+        role=invitation.custom_role or invitation.role,
+        digest=invitation.digest,
+        expires_ms=invitation.expires_ms,
     )
 
 
@@ -110,14 +142,35 @@ async def _project_tenant_event(
             expires_ms = session.expires_ms if session else event.expires_ms
             ended = session is None
             await projections.save_session(
-                SessionRow(event.session, event.user, expires_ms, ended=ended)
+                SessionRow(
+                    event.session, event.user, expires_ms, ended=ended, address=event.address
+                )
             )
         case SessionRefreshed():
             await projections.extend_session(event.session, event.expires_ms)
         case SessionEnded():
             await projections.end_session(event.session)
+        case _:
+            await _project_people_event(projections, state, applied, event)
+
+
+async def _project_people_event(
+    projections: Projections, state: TenantState, applied: int, event: EventType
+) -> None:
+    match event:
+        case UserRegistered() | UserApproved() | InvitationAccepted():
+            await projections.save_user(user_row(event.user, state.users[event.user], applied))
+            if isinstance(event, InvitationAccepted):
+                await projections.forget_invitation(event.invitation)
         case RoleCreated() | RoleChanged() | RoleDeleted():
             await projections.save_role(role_row(event.role, state.roles.get(event.role), applied))
+        case RegistrationSet():
+            await projections.save_policy(registration_row(state, applied))
+        case UserInvited() if event.invitation in state.invitations:
+            invitation = state.invitations[event.invitation]
+            await projections.save_invitation(invitation_row(event.invitation, invitation))
+        case InvitationRevoked():
+            await projections.forget_invitation(event.invitation)
         case _:
             return
 

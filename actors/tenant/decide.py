@@ -1,11 +1,7 @@
 """What a command makes of a tenant: one event, or a rejection. Pure."""
 
-from typing import assert_never
-
 from actors.protocol.commands import (
-    CreateRole,
     CreateUser,
-    DeleteRole,
     DeleteUser,
     DisableUser,
     EnableUser,
@@ -18,12 +14,11 @@ from actors.protocol.commands import (
     RehashPassword,
     SetPassword,
     TenantCommand,
-    UpdateRole,
     UpdateUser,
 )
 from actors.protocol.errors import Rejection
 from actors.protocol.events import TenantEventType
-from actors.tenant import accounts, evidence, passwords, roles, sessions, users
+from actors.tenant import accounts, evidence, passwords, people, sessions, users
 from actors.tenant.state import TenantState
 
 
@@ -53,7 +48,5 @@ def decide(state: TenantState, command: TenantCommand, now_ms: int) -> TenantEve
             return passwords.rehash(state, command)
         case RecordEvidenceRead():
             return evidence.read(command)
-        case CreateRole() | UpdateRole() | DeleteRole():
-            return roles.decide(state, command)
         case _:
-            assert_never(command)
+            return people.decide(state, command, now_ms)

@@ -2,7 +2,10 @@
 
 from actors.protocol.events import (
     EventType,
+    InvitationAccepted,
+    InvitationRevoked,
     PasswordChanged,
+    RegistrationSet,
     RoleChanged,
     RoleCreated,
     RoleDeleted,
@@ -10,14 +13,17 @@ from actors.protocol.events import (
     SessionOpened,
     SessionRefreshed,
     SessionsEnded,
+    UserApproved,
     UserChanged,
     UserCreated,
     UserDeleted,
     UserDisabled,
     UserEnabled,
+    UserInvited,
     UserPasswordRehashed,
+    UserRegistered,
 )
-from actors.tenant import accounts, passwords, roles, sessions, users
+from actors.tenant import accounts, passwords, people, sessions, users
 from actors.tenant.state import TenantState
 
 STATE_KINDS = frozenset(
@@ -34,11 +40,8 @@ STATE_KINDS = frozenset(
         SessionOpened,
         SessionRefreshed,
         SessionEnded,
-        RoleCreated,
-        RoleChanged,
-        RoleDeleted,
     )
-)
+).union(people.STATE_KINDS)
 """Kinds that change the state."""
 
 
@@ -59,7 +62,17 @@ def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> Tena
             return sessions.refreshed(state, event)
         case SessionEnded():
             return sessions.ended(state, event)
-        case RoleCreated() | RoleChanged() | RoleDeleted():
-            return roles.evolve(state, event)
+        case (
+            RoleCreated()
+            | RoleChanged()
+            | RoleDeleted()
+            | RegistrationSet()
+            | UserRegistered()
+            | UserApproved()
+            | UserInvited()
+            | InvitationRevoked()
+            | InvitationAccepted()
+        ):
+            return people.evolve(state, event, at_ms)
         case _:
             return state

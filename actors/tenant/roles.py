@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import assert_never
 
-from actors.protocol.commands import Command, CreateRole, DeleteRole, UpdateRole
+from actors.protocol.commands import Command
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import RoleChanged, RoleCreated, RoleDeleted, RoleFacts
 from actors.protocol.limits import ROLES_PER_TENANT_MAX
+from actors.protocol.people_commands import CreateRole, DeleteRole, UpdateRole
 from actors.protocol.permissions import Permission, known_permissions
 from actors.protocol.roles import Role
 from actors.tenant.rights import NO_SUCH_ROLE, may, reaches

@@ -17,7 +17,9 @@ from actors.protocol.events import (
     UserDisabled,
 )
 from actors.protocol.limits import SESSIONS_PER_USER_MAX
+from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role
+from actors.tenant.rights import may, refusal_to_touch
 from actors.tenant.state import Session, TenantState
 
 REUSED = "a refresh token was used twice"
@@ -65,11 +67,27 @@ def refresh(
 
 
 def end(state: TenantState, command: EndSession) -> SessionEnded | Rejection:
-    """Sign out."""
+    """Sign out, or sign somebody else out of one session."""
     session = state.sessions.get(command.session)
+    if command.user is not None:
+        return _end_of(state, command, command.user, session)
     if session is None or session.user != command.actor:
         return Rejection(ErrorCode.SESSION_ENDED, "the session has ended already")
     return SessionEnded(session=command.session, reason="signed out")
+
+
+def _end_of(
+    state: TenantState, command: EndSession, name: str, session: Session | None
+) -> SessionEnded | Rejection:
+    own = command.actor == name
+    if not own and not may(state, command, Permission.USERS_WRITE):
+        return Rejection(ErrorCode.FORBIDDEN, "only an administrator may change users")
+    user = state.users.get(name)
+    if user is None or session is None or session.user != name:
+        return Rejection(ErrorCode.NOT_FOUND, "there is no such session")
+    beyond = None if own else refusal_to_touch(state, command, user)
+    reason = "signed out" if own else "signed out by an administrator"
+    return beyond or SessionEnded(session=command.session, reason=reason)
 
 
 def opened(state: TenantState, event: SessionOpened, at_ms: int) -> TenantState:

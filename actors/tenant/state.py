@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from actors.protocol.roles import Role
+from actors.protocol.roles import Registration, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,13 @@ class User:
     custom_role: str | None = None
     """With one, `role` says nothing but that he is no administrator."""
 
+    pending: bool = False
+    """He has registered himself, and nobody has approved him yet."""
+
     @property
     def is_active(self) -> bool:
         """Whether he may sign in."""
-        return not (self.disabled or self.deleted)
+        return not (self.disabled or self.deleted or self.pending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,25 @@ class CustomRole:
 
 
 @dataclass(frozen=True, slots=True)
+class Invitation:
+    """What somebody becomes who shows the secret of this digest in time."""
+
+    email: str
+    role: Role
+    custom_role: str | None
+    digest: str = field(repr=False)
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class TenantState:
     """A tenant as of its last event. Ended and expired sessions are left out."""
 
     users: dict[str, User] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     roles: dict[str, CustomRole] = field(default_factory=dict)
+    registration: Registration = Registration.CLOSED
+    invitations: dict[str, Invitation] = field(default_factory=dict)
 
 
 def state_to_bytes(state: TenantState) -> bytes:
@@ -60,6 +76,10 @@ def state_to_bytes(state: TenantState) -> bytes:
     fields: dict[str, Any] = {"users": users, "sessions": state.sessions}
     if state.roles:
         fields["roles"] = state.roles
+    if state.registration is not Registration.CLOSED:
+        fields["registration"] = state.registration
+    if state.invitations:
+        fields["invitations"] = state.invitations
     return orjson.dumps(fields)
 
 
@@ -70,6 +90,8 @@ def _user_fields(user: User) -> dict[str, Any]:
         del fields["deleted"]
     if user.custom_role is None:
         del fields["custom_role"]
+    if not user.pending:
+        del fields["pending"]
     return fields
 
 
@@ -85,5 +107,10 @@ def state_from_bytes(data: bytes) -> TenantState:
         roles={
             name: CustomRole(role["name"], tuple(role["permissions"]))
             for name, role in fields.get("roles", {}).items()
+        },
+        registration=Registration(fields.get("registration", Registration.CLOSED)),
+        invitations={
+            name: Invitation(**{**item, "role": Role(item["role"])})
+            for name, item in fields.get("invitations", {}).items()
         },
     )

@@ -19,6 +19,7 @@ from actors.protocol.permissions import Permission
 from gateway.auth import SessionCheck, SignIn
 from gateway.evidence import EvidenceReads
 from gateway.frames import rfc3339
+from gateway.joining import Joining
 from gateway.limits import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from gateway.passwords import PasswordCheck
 from gateway.policy import DENIED, ROUTES, Open, allows
@@ -48,6 +49,7 @@ class RestServices:
     evidence: EvidenceReads
     passwords: PasswordCheck
     session_limit: Buckets
+    joining: Joining
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field, model_validator
 
-from actors.protocol.commands import CreateRole, DeleteRole, UpdateRole
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import (
     TENANT_ROOM,
@@ -16,6 +15,7 @@ from actors.protocol.ids import (
     is_role_id,
     time_ordered_id,
 )
+from actors.protocol.people_commands import CreateRole, DeleteRole, UpdateRole
 from actors.protocol.permissions import BUILT_IN, PERMISSIONS, Permission, known_permissions
 from actors.protocol.roles import Role
 from gateway.rest.access import (
@@ -123,7 +123,7 @@ async def list_roles(
     cursor: Annotated[str, Query(pattern=TOKEN_PATTERN)] | None = None,
 ) -> RolePage:
     """The roles that users can have. The built-in ones are on the first page, besides its `limit`."""
-    rows = await caller.reader.roles(after=cursor or "", limit=limit + 1)
+    rows = await caller.reader.people.roles(after=cursor or "", limit=limit + 1)
     page = [_view(row) for row in rows[:limit]]
     first = [_built_in(role) for role in PEOPLE] if cursor is None else []
     return RolePage(items=first + page, next=page[-1].role if len(rows) > limit else None)
@@ -133,7 +133,7 @@ async def get_role(role: RoleInPath, caller: SignedIn) -> RoleView:
     """One role."""
     if role in PEOPLE:
         return _built_in(Role(role))
-    row = await caller.reader.role(role)
+    row = await caller.reader.people.role(role)
     if row is None:
         raise _no_such_role()
     return _view(row)

@@ -105,7 +105,8 @@ class Password(Body):
 
 
 class UserView(BaseModel):
-    """A user. One who is disabled can't sign in; one who is deleted never will, and has lost his names."""
+    """A user. One who is disabled can't sign in; one who is deleted never will, and has
+    lost his names; one who is pending has registered himself and waits to be approved."""
 
     user: str
     username: str
@@ -114,6 +115,7 @@ class UserView(BaseModel):
     role: str
     disabled: bool
     deleted: bool
+    pending: bool
 
 
 class UserPage(BaseModel):
@@ -140,6 +142,7 @@ def view_of(row: UserRow) -> UserView:
         role=row.custom_role or row.role,
         disabled=row.disabled,
         deleted=row.deleted,
+        pending=row.pending,
     )
 
 

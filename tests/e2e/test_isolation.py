@@ -50,6 +50,32 @@ ROUTES: Final[dict[str, Probe]] = {
     "PATCH /auth/me": Probe({"display_name": "Somebody"}),
     "POST /auth/password": Probe({"old_password": "x", "password": "a long password"}),
     "POST /auth/logout-everywhere": Probe(),
+    "POST /auth/register": Probe(
+        {
+            "tenant": "nowhere",
+            "username": "nobody",
+            "display_name": "Nobody",
+            "password": "a long password",
+        },
+        public=True,
+    ),
+    "POST /auth/invitations/accept": Probe(
+        {
+            "token": "none",
+            "username": "nobody",
+            "display_name": "Nobody",
+            "password": "a long password",
+        },
+        public=True,
+    ),
+    "GET /policies/registration": Probe(),
+    "PUT /policies/registration": Probe({"mode": "closed"}),
+    "GET /invitations": Probe(),
+    "POST /invitations": Probe({"email": "planted@example.org", "role": "viewer"}),
+    "DELETE /invitations/{invitation}": Probe(),
+    "GET /users/{user}/sessions": Probe(),
+    "DELETE /users/{user}/sessions/{session}": Probe(),
+    "POST /users/{user}/approve": Probe(),
     "GET /users": Probe(),
     "POST /users": Probe(
         {
@@ -134,6 +160,7 @@ async def ask(client: Client, route: str, ids: Ids) -> tuple[int, str, bytes]:
     """A request, and all of its answer that could tell something."""
     method, path = route.split()
     path = path.replace("{room}", ids.room).replace("{user}", ids.user)
+    path = path.replace("{session}", "ses_none")
     answer = await client.ask(method, path, ROUTES[route].body)
     return answer.status_code, answer.headers["content-type"], answer.content
 

@@ -106,6 +106,8 @@ def _peopled() -> World:
         do("create_user", user=asker.user, user_role=asker.role, **facts, **given)
         opened = {"session": f"ses_{name}", "refresh": "0" * 64, "expires_ms": NOW_MS * 2}
         do("open_session", user=asker.user, **opened)
+    invited = {"email": "nina@acme.example", "user_role": Role.VIEWER, "digest": "0" * 64}
+    do("invite_user", invitation=PLACE["invitation"], expires_ms=NOW_MS * 2, **invited)
     do("disable_user", user="usr_disabled")
     do("end_sessions", user="usr_ended")
     members = dict.fromkeys(
@@ -130,7 +132,7 @@ async def ask(it: Served, route: str, asker: Asker) -> httpx.Response:
     headers = {}
     if asker is not NOBODY:
         headers["Authorization"] = f"Bearer {it.tokens.access_token(asker.principal())}"
-    more = {} if method in ("GET", "DELETE") else {"json": BODIES.get(route, {})}
+    more: dict[str, Any] = {} if method in ("GET", "DELETE") else {"json": BODIES.get(route, {})}
     return await it.http.request(method, f"{prefix}{path}", headers=headers, **more)
 
 
@@ -176,7 +178,7 @@ async def test_a_route_answers_everybody_as_its_line_says(route: str, asker: Ask
 async def test_a_route_without_a_line_lets_nobody_pass(
     route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(ROUTES, route)  # type: ignore[arg-type]
+    monkeypatch.delitem(ROUTES, route)
     async with _served() as it:
         assert outcome(await ask(it, route, ASKERS[0])) == "denied"
         assert outcome(await ask(it, route, NOBODY)) == "nobody"
@@ -242,7 +244,7 @@ async def test_no_frame_is_obeyed_before_hello(type_: str) -> None:
 
 
 async def test_a_frame_without_a_line_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(FRAMES, "post")  # type: ignore[arg-type]
+    monkeypatch.delitem(FRAMES, "post")
     async with _served() as it, it.signed_in("ana") as client:
         assert await told(client, "post", "") == "denied"
 

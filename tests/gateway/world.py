@@ -23,14 +23,22 @@ from actors.protocol.roles import Role
 from actors.room.decide import decide as decide_room
 from actors.room.evolve import evolve as evolve_room
 from actors.room.state import Moment, RoomState
-from actors.runtime.projector import role_row, room_row, user_row
+from actors.runtime.projector import invitation_row, registration_row, role_row, room_row, user_row
 from actors.tenant.decide import decide as decide_tenant
 from actors.tenant.evolve import evolve as evolve_tenant
 from actors.tenant.sessions import ended_by
 from actors.tenant.state import TenantState
 from gateway.history import entry_of
 from store.reader import Reader, Selection, StoredEntry, TenantReader
-from store.rows import LoginCandidate, RoleRow, RoomRow, SessionRow, UserRow
+from store.rows import (
+    REGISTRATION,
+    InvitationRow,
+    LoginCandidate,
+    RoleRow,
+    RoomRow,
+    SessionRow,
+    UserRow,
+)
 
 NOW_MS = 1_795_000_000_000
 Handler = Callable[[RoomEvent], None]
@@ -297,6 +305,11 @@ class MemoryTenantReader:
         rows = [user_row(user, facts, tenant.head) for user, facts in found]
         return [row for row in rows if row.deleted == deleted][:limit]
 
+    @property
+    def people(self) -> "MemoryTenantReader":
+        """As `store.people.PeopleReader`."""
+        return self
+
     async def role(self, role: str) -> RoleRow | None:
         await self._read()
         tenant = self._world.at(self.tenant, TENANT_ROOM)
@@ -308,6 +321,31 @@ class MemoryTenantReader:
         tenant = self._world.at(self.tenant, TENANT_ROOM)
         found = sorted(item for item in tenant.state.roles.items() if item[0] > after)
         return [role_row(role, facts, tenant.head) for role, facts in found][:limit]
+
+    async def policy(self, policy: str) -> str | None:
+        await self._read()
+        tenant = self._world.at(self.tenant, TENANT_ROOM)
+        assert policy == REGISTRATION
+        return registration_row(tenant.state, tenant.head).value
+
+    async def invitation(self, invitation: str) -> InvitationRow | None:
+        await self._read()
+        found = self._world.at(self.tenant, TENANT_ROOM).state.invitations.get(invitation)
+        return invitation_row(invitation, found) if found is not None else None
+
+    async def invitations(self, *, after: str, limit: int) -> list[InvitationRow]:
+        await self._read()
+        found = sorted(self._world.at(self.tenant, TENANT_ROOM).state.invitations.items())
+        return [invitation_row(*item) for item in found if item[0] > after][:limit]
+
+    async def sessions_of(self, user: str, *, after: str, limit: int) -> list[SessionRow]:
+        await self._read()
+        found = sorted(self._world.at(self.tenant, TENANT_ROOM).state.sessions.items())
+        return [
+            SessionRow(name, item.user, item.expires_ms, False, "192.0.2.1")
+            for name, item in found
+            if item.user == user and name > after
+        ][:limit]
 
     async def session(self, session: str) -> SessionRow | None:
         await self._read()

@@ -265,10 +265,13 @@ async def test_an_older_role_never_brings_back_what_a_newer_one_took_away(
     newer = replace(role, permissions=("rooms.read",), applied=4)
     await asyncio.gather(projections.save_role(role), projections.save_role(newer))
     await projections.save_role(role)
-    assert await reader.role("role_desk") == newer
-    assert await reader.roles(after="", limit=5) == [newer]
-    assert await reader.roles(after="role_desk", limit=5) == []
+    assert await reader.people.role("role_desk") == newer
+    assert await reader.people.roles(after="", limit=5) == [newer]
+    assert await reader.people.roles(after="role_desk", limit=5) == []
     assert "Front desk" not in repr(await database[TENANT_ROLES].find({}).to_list(None))
     await projections.save_role(replace(newer, applied=5, deleted=True))
     await projections.save_role(newer)
-    assert (await reader.role("role_desk"), await reader.roles(after="", limit=5)) == (None, [])
+    assert (
+        await reader.people.role("role_desk"),
+        await reader.people.roles(after="", limit=5),
+    ) == (None, [])
