@@ -133,7 +133,13 @@ def create_app(services: GatewayServices) -> FastAPI:
         verifier=services.verifier,
         evidence=EvidenceReads(services.actors),
         passwords=passwords,
-        joining=Joining(services.reader, services.actors, passwords, services.clock),
+        joining=Joining(
+            services.reader,
+            services.actors,
+            passwords,
+            settings.newcomers_at_once_address,
+            services.clock,
+        ),
         session_limit=Buckets("session", settings.requests_per_second_session, services.clock),
     )
     addresses = Buckets("address", settings.requests_per_second_address, services.clock)

@@ -200,8 +200,15 @@ class Connection:
 
     async def _welcome(self, principal: Principal) -> None:
         admitted = await self._services.sessions.admit(principal)
-        principal = admitted.principal
+        principal, known = admitted.principal, self._session.principal
         self._session.authenticate(principal)
+        if known is not None and (known.role, self._permissions) != (
+            principal.role,
+            admitted.permissions,
+        ):
+            # What is followed here was begun with what another role permitted.
+            self.close(CloseCode.UNAUTHENTICATED, ROLE_CHANGED)
+            return
         self._reader, self._permissions = admitted.reader, admitted.permissions
         self._checked_at = self._loop.time()
         remaining_s = max(0.0, principal.expires - time.time())

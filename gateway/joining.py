@@ -21,7 +21,6 @@ from actors.protocol.ids import TENANT_ROOM, is_tenant_id, is_token, time_ordere
 from actors.protocol.people_commands import AcceptInvitation, RegisterUser
 from actors.protocol.roles import Registration, Role
 from gateway.limits import (
-    JOINING_ADDRESS_BURST,
     JOINING_ADDRESS_S,
     REGISTRATION_TENANT_BURST,
     REGISTRATION_TENANT_S,
@@ -70,21 +69,21 @@ def new_invitation_token(tenant: str, invitation: str) -> InvitationToken:
 
 
 class Joining:
-    """Registration and the acceptance of invitations."""
+    """Registration and the acceptance of invitations. `at_once` are those of one address that need no
+    wait."""
 
     def __init__(
         self,
         reader: Reader,
         actors: ActorClient,
         passwords: PasswordCheck,
+        at_once: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reader = reader
         self._actors = actors
         self._passwords = passwords
-        self._addresses = Buckets(
-            "newcomer", 1 / JOINING_ADDRESS_S, clock, burst=JOINING_ADDRESS_BURST
-        )
+        self._addresses = Buckets("newcomer", 1 / JOINING_ADDRESS_S, clock, burst=at_once)
         self._tenants = Buckets(
             "tenant", 1 / REGISTRATION_TENANT_S, clock, burst=REGISTRATION_TENANT_BURST
         )

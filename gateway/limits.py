@@ -87,7 +87,7 @@ INVITATION_TTL_S: Final = 7 * 24 * 3600
 """Life of an invitation."""
 JOINING_ADDRESS_S: Final = 600.0
 """Time in which one more registration or acceptance is allowed to an address."""
-JOINING_ADDRESS_BURST: Final = 10.0
+NEWCOMERS_AT_ONCE_ADDRESS: Final = 10
 """Registrations and acceptances that may come from an address at once; a whole office may share it."""
 REGISTRATION_TENANT_S: Final = 30.0
 """Time in which one more registration is allowed in a tenant, wherever from."""

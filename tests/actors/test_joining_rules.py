@@ -126,12 +126,13 @@ def test_who_could_not_make_an_analyst_neither_approves_one_nor_opens_registrati
 
 
 def test_a_name_that_is_taken_makes_a_record_and_no_user() -> None:
-    for taken in ({"username": "ANA"}, {"user": "tom"}):
+    facts: list[dict[str, Any]] = [{"username": "ANA"}, {"user": "tom"}]
+    for taken in facts:
         event = decide(tenant(), registering(**taken), AT_MS)
         assert isinstance(event, RegistrationIgnored)
         assert evolve(tenant(), event, "nina", AT_MS) == tenant()
-        facts = audit_facts(event.kind, content_of(event, ""))
-        assert (facts.operation, facts.outcome) == ("user.register", "refused")
+        shown = audit_facts(event.kind, content_of(event, ""))
+        assert (shown.operation, shown.outcome) == ("user.register", "refused")
 
 
 def test_a_registration_with_hidden_characters_is_refused_before_names_are_compared() -> None:
@@ -171,7 +172,7 @@ def test_an_invitation_makes_a_user_of_its_role_and_e_mail_once() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"presented": "e" * 64}, {"invitation": "inv_2"}])
-def test_a_wrong_secret_makes_nobody_a_user(wrong: dict[str, str]) -> None:
+def test_a_wrong_secret_makes_nobody_a_user(wrong: dict[str, Any]) -> None:
     assert refusal(after(tenant(), inviting()), accepting(**wrong)) is ErrorCode.NOT_FOUND
 
 
@@ -216,7 +217,7 @@ def test_an_e_mail_is_invited_once_at_a_time_and_so_many_at_all() -> None:
     assert refusal(state, again) is ErrorCode.CONFLICT
     assert refusal(state, again, LATER_MS) is None
     for number in range(INVITATIONS_MAX - 1):
-        other = {"invitation": f"inv_n{number}", "email": f"n{number}@example.org"}
+        other: dict[str, Any] = {"invitation": f"inv_n{number}", "email": f"n{number}@example.org"}
         state = after(state, inviting(**other))
     more = inviting(invitation="inv_more", email="more@example.org")
     assert refusal(state, more) is ErrorCode.TOO_MANY

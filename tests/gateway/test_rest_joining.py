@@ -8,7 +8,7 @@ import pytest
 from structlog.typing import EventDict
 
 from actors.protocol.ids import TENANT_ROOM
-from gateway.limits import INVITATION_TTL_S, JOINING_ADDRESS_BURST
+from gateway.limits import INVITATION_TTL_S, NEWCOMERS_AT_ONCE_ADDRESS
 from tests.gateway.asking import API, ask
 from tests.gateway.serving import Served, peopled, served
 from tests.gateway.world import NOW_MS
@@ -103,7 +103,7 @@ async def test_an_address_registers_so_many_times_and_has_to_wait_then() -> None
     now = 0.0
     async with served(clock=lambda: now) as it:
         await opened(it, "with_approval")
-        for number in range(int(JOINING_ADDRESS_BURST)):
+        for number in range(NEWCOMERS_AT_ONCE_ADDRESS):
             body = {**REGISTRANT, "username": f"n{number}", "email": None}
             assert (await post(it, "/auth/register", body)).status_code == 202
         refused = await post(it, "/auth/register", REGISTRANT)

@@ -215,3 +215,15 @@ async def test_a_role_that_vanished_from_the_store_permits_nothing() -> None:
         del world.at("acme", TENANT_ROOM).state.roles[role]
         assert (await it.http.get(ENTRIES, headers=headers)).status_code == 403
         assert (await it.http.get("/api/v1/auth/me", headers=headers)).status_code == 200
+
+
+async def test_a_hello_with_another_role_does_not_prolong_what_was_begun_with_the_old_one() -> None:
+    world = peopled("acme")
+    async with served(world) as it, it.signed_in("bob") as bob:
+        await bob.follow()
+        # The news of the ended session is late: it is the second hello that tells.
+        world.announcing = False
+        await given(it, "bob", await made(it, "alerts.read"))
+        token = (await signed_in(it, "bob"))["Authorization"].removeprefix("Bearer ")
+        await bob.send(type="hello", token=token)
+        assert await bob.closed() == 4401
