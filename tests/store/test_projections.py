@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from store.chain import Cursor, Head
-from store.driver import Database
+from store.driver import Database, MongoConnection
 from store.mongo import (
     DEAD_LETTERS,
     EVENTS,
@@ -334,15 +334,14 @@ async def test_sessions_of_a_user_are_listed_with_the_address_that_is_sealed(
 
 
 async def test_who_waits_to_be_approved_is_found_by_no_name(
-    projections: Projections, reader: TenantReader, database: Database
+    projections: Projections, reader: TenantReader, connection: MongoConnection
 ) -> None:
+    logins = connection.database(PLATFORM_DATABASE)[LOGINS]
     await projections.save_user(replace(USER, pending=True, applied=1))
     row = await reader.user("u_ana")
     assert row is not None
     assert not row.is_active
-    assert (
-        await database.client[PLATFORM_DATABASE][LOGINS].find_one({"tenant": reader.tenant}) is None
-    )
+    assert await logins.find_one({"tenant": reader.tenant}) is None
     await projections.save_user(replace(USER, applied=2))
-    found = database.client[PLATFORM_DATABASE][LOGINS].find({"tenant": reader.tenant})
+    found = logins.find({"tenant": reader.tenant})
     assert {document["user"] for document in await found.to_list(None)} == {"u_ana"}
