@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel
 from starlette.routing import WebSocketRoute
 
@@ -28,6 +28,7 @@ from gateway.evidence import EvidenceReads
 from gateway.failed_sign_ins import FailureRecords
 from gateway.fanout import Fanout
 from gateway.headers import SecurityHeaders
+from gateway.joining import Joining
 from gateway.lockout import Lockout
 from gateway.metrics import GatewayMetrics
 from gateway.passwords import PasswordCheck
@@ -39,13 +40,16 @@ from gateway.rest import (
     chain,
     directory,
     entries,
+    joining,
     members,
     profile,
+    roles,
     rooms,
     second_factor,
+    sessions,
     users,
 )
-from gateway.rest.access import RestServices, Verifier
+from gateway.rest.access import RestServices, Verifier, gate
 from gateway.rest.health import Check, Health
 from gateway.second_factor import SecondFactors
 from gateway.settings import GatewaySettings
@@ -111,9 +115,9 @@ def create_app(services: GatewayServices) -> FastAPI:
     settings = services.settings
     background = Background()
     tokens = Tokens(services.token_keys)
-    sessions = SessionCheck(services.reader)
+    checked = SessionCheck(services.reader)
     passwords = PasswordCheck(settings.argon2_memory_kib, settings.argon2_passes)
-    sockets = _sockets(services, tokens, sessions, background)
+    sockets = _sockets(services, tokens, checked, background)
     records = FailureRecords(services.actors, background.spawn, services.clock)
     lockout = Lockout(
         settings.login_failures_account, settings.login_failures_address, services.clock
@@ -143,13 +147,20 @@ def create_app(services: GatewayServices) -> FastAPI:
         actors=services.actors,
         tokens=tokens,
         sign_in=SignIn(services.reader, services.actors, tokens, guard, proofs),
-        sessions=sessions,
+        sessions=checked,
         sockets=sockets,
         verifier=services.verifier,
         evidence=EvidenceReads(services.actors),
         passwords=passwords,
         directory=directory.services,
         second_factors=second_factors,
+        joining=Joining(
+            services.reader,
+            services.actors,
+            passwords,
+            settings.newcomers_at_once_address,
+            services.clock,
+        ),
         session_limit=Buckets("session", settings.requests_per_second_session, services.clock),
     )
     addresses = Buckets("address", settings.requests_per_second_address, services.clock)
@@ -183,7 +194,7 @@ def _directory_parts(services: GatewayServices, background: Background) -> _Dire
 
 
 def _sockets(
-    services: GatewayServices, tokens: Tokens, sessions: SessionCheck, background: Background
+    services: GatewayServices, tokens: Tokens, checked: SessionCheck, background: Background
 ) -> Sockets:
     fanout = Fanout(
         services.actors.subscribe_events, services.metrics, background.spawn, services.reach
@@ -193,7 +204,7 @@ def _sockets(
         SocketServices(
             actors=services.actors,
             tokens=tokens,
-            sessions=sessions,
+            sessions=checked,
             fanout=fanout,
             replayer=Replayer(services.metrics),
             settings=services.settings,
@@ -210,6 +221,8 @@ def _fastapi(
         version=settings.version,
         description=DESCRIPTION,
         lifespan=lifespan,
+        # For every route, whichever file it comes from: none can be forgotten.
+        dependencies=[Depends(gate)],
         generate_unique_id_function=lambda route: route.name,
         # What is served at these paths needs no internet, unlike FastAPI's own pages.
         openapi_url=None,
@@ -229,8 +242,10 @@ def _fastapi(
 def _api() -> APIRouter:
     problems = {"model": ProblemView, "description": "Refused or failed"}
     api = APIRouter(prefix="/api/v1", responses={"default": problems})
-    nouns = (auth, profile, second_factor, users, directory, rooms, members, entries, chain, audit)
-    for noun in nouns:
+    for noun in (
+        *(auth, profile, second_factor, joining, users, directory, sessions, roles),
+        *(rooms, members, entries, chain, audit),
+    ):
         api.include_router(noun.router())
     return api
 

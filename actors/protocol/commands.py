@@ -12,7 +12,7 @@ from pydantic import (
     field_serializer,
 )
 
-from actors.protocol.command import Command, Digest, Name, Origin, Reason, TimeMs
+from actors.protocol.command import Command, Digest, MaybeRole, Name, Origin, Reason, TimeMs
 from actors.protocol.findings import Finding
 from actors.protocol.ids import RoomId, SessionId, UserId
 from actors.protocol.limits import (
@@ -24,6 +24,7 @@ from actors.protocol.limits import (
     NAME_CHARS_MAX,
     SEALED_CHARS_MAX,
 )
+from actors.protocol.people_commands import PeopleCommand
 from actors.protocol.roles import Role, RoomRole
 from actors.protocol.second_factor_commands import (
     BeginSecondFactor,
@@ -125,6 +126,7 @@ class CreateUser(Command):
     """Make a user; `password_hash` is an argon2id string, never the password.
 
     `directory_key` is who he is in the tenant's directory; he has no password here then. Empty: local.
+    With a `custom_role`, `user_role` must be viewer: what is left should the other mean nothing.
     """
 
     type: Literal["create_user"] = "create_user"
@@ -133,18 +135,21 @@ class CreateUser(Command):
     email: Name | None = None
     display_name: Name
     user_role: Role
+    custom_role: MaybeRole = None
     password_hash: str = Field(repr=False)
     directory_key: DirectoryKey = Field(default="", exclude_if=lambda value: not value)
 
 
 class UpdateUser(Command):
-    """Change a user. What is None stays as it is; an empty e-mail takes the present one away."""
+    """Change a user. What is None stays as it is; an empty e-mail takes the present one away. A
+    `custom_role` takes the place of any other role, and so does a `user_role`."""
 
     type: Literal["update_user"] = "update_user"
     user: UserId
     display_name: Name | None = None
     email: Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)] | None = None
     user_role: Role | None = None
+    custom_role: MaybeRole = None
 
 
 class DisableUser(Command):
@@ -200,6 +205,7 @@ class OpenSession(Command):
     address: str = ""
     proof: Proof = None
     restricted: Restricted = False
+    custom_role: MaybeRole = None
 
 
 class RefreshSession(Command):
@@ -214,10 +220,11 @@ class RefreshSession(Command):
 
 
 class EndSession(Command):
-    """Sign out."""
+    """Sign out. With `user`, whose session it must be, also by somebody else."""
 
     type: Literal["end_session"] = "end_session"
     session: SessionId
+    user: UserId | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class RecordFailedSignIns(Command):
@@ -316,7 +323,8 @@ TenantCommand = Annotated[
     | RemoveDirectory
     | SynchroniseUser
     | RecordEvidenceRead
-    | SecondFactorCommand,
+    | SecondFactorCommand
+    | PeopleCommand,
     Field(discriminator="type"),
 ]
 

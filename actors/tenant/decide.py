@@ -18,7 +18,17 @@ from actors.protocol.commands import (
 )
 from actors.protocol.errors import Rejection
 from actors.protocol.events import TenantEventType
-from actors.tenant import accounts, directory, enrolment, evidence, passwords, sessions, users
+from actors.protocol.people_commands import PeopleCommand
+from actors.tenant import (
+    accounts,
+    directory,
+    enrolment,
+    evidence,
+    passwords,
+    people,
+    sessions,
+    users,
+)
 from actors.tenant.state import TenantState
 
 
@@ -49,12 +59,16 @@ def decide(state: TenantState, command: TenantCommand, now_ms: int) -> TenantEve
         case RecordEvidenceRead():
             return evidence.read(command)
         case _:
-            return _by_subject(state, command)
+            return _by_subject(state, command, now_ms)
 
 
 def _by_subject(
-    state: TenantState, command: directory.DirectoryCommand | enrolment.EnrolmentCommand
+    state: TenantState,
+    command: directory.DirectoryCommand | enrolment.EnrolmentCommand | PeopleCommand,
+    now_ms: int,
 ) -> TenantEventType | Rejection:
     if isinstance(command, directory.DirectoryCommand):
         return directory.decide(state, command)
-    return enrolment.decide(state, command)
+    if isinstance(command, enrolment.EnrolmentCommand):
+        return enrolment.decide(state, command)
+    return people.decide(state, command, now_ms)

@@ -7,12 +7,6 @@ from actors.protocol.events import (
     DirectoryRemoved,
     EventType,
     PasswordChanged,
-    RecoveryCodesReplaced,
-    SecondFactorBegun,
-    SecondFactorConfirmed,
-    SecondFactorPolicySet,
-    SecondFactorRemoved,
-    SecondFactorReset,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
@@ -25,7 +19,18 @@ from actors.protocol.events import (
     UserPasswordRehashed,
     UserSynchronised,
 )
-from actors.tenant import accounts, directory, enrolment, passwords, sessions, users
+from actors.protocol.people_events import (
+    PeopleEvent,
+)
+from actors.protocol.second_factor_events import (
+    RecoveryCodesReplaced,
+    SecondFactorBegun,
+    SecondFactorConfirmed,
+    SecondFactorPolicySet,
+    SecondFactorRemoved,
+    SecondFactorReset,
+)
+from actors.tenant import accounts, directory, enrolment, passwords, people, sessions, users
 from actors.tenant.state import TenantState
 
 STATE_KINDS = frozenset(
@@ -52,7 +57,7 @@ STATE_KINDS = frozenset(
         RecoveryCodesReplaced,
         SecondFactorPolicySet,
     )
-)
+).union(people.STATE_KINDS)
 """Kinds that change the state."""
 
 
@@ -74,14 +79,16 @@ def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> Tena
         case SessionEnded():
             return sessions.ended(state, event)
         case _:
-            return _by_subject(state, event)
+            return _by_subject(state, event, at_ms)
 
 
-def _by_subject(state: TenantState, event: EventType) -> TenantState:
+def _by_subject(state: TenantState, event: EventType, at_ms: int) -> TenantState:
     if isinstance(event, directory.DirectoryEvent):
         return directory.evolve(state, event)
     if isinstance(event, enrolment.FactorEvent):
         return enrolment.evolve(state, event)
+    if isinstance(event, PeopleEvent):
+        return people.evolve(state, event, at_ms)
     if isinstance(event, SecondFactorPolicySet):
         return replace(state, second_factor_required=event.after.required)
     return state
