@@ -88,6 +88,9 @@ class Evaluation:
         self._ready_line("gateway", gateway.health_url)
         await connectors.wait_ready()
         self._ready_line("connectors", "demo-siem reports to acme" if self.options.demo else "idle")
+        provisioner = await stack.start_process("provisioner", "provisioner-1")
+        await provisioner.wait_ready()
+        self._ready_line("provisioner", "makes tenants that are asked for")
         tenants = [
             TenantAccess(tenant, users, self._publishing(stack, tenant))
             for tenant, (users, _) in made.items()

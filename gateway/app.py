@@ -27,7 +27,18 @@ from gateway.metrics import GatewayMetrics
 from gateway.passwords import PasswordCheck
 from gateway.rate_limits import AddressLimit, Buckets
 from gateway.replay import Replayer
-from gateway.rest import audit, auth, chain, entries, members, profile, rooms, users
+from gateway.rest import (
+    audit,
+    auth,
+    chain,
+    entries,
+    members,
+    parent_view,
+    profile,
+    rooms,
+    tenants,
+    users,
+)
 from gateway.rest.access import RestServices, Verifier
 from gateway.rest.health import Check, Health
 from gateway.settings import GatewaySettings
@@ -112,6 +123,7 @@ def create_app(services: GatewayServices) -> FastAPI:
 
     app = _fastapi(settings, lifespan)
     app.state.rest = RestServices(
+        reader=services.reader,
         actors=services.actors,
         tokens=tokens,
         sign_in=SignIn(services.reader, services.actors, tokens, passwords, guard),
@@ -121,6 +133,7 @@ def create_app(services: GatewayServices) -> FastAPI:
         evidence=EvidenceReads(services.actors),
         passwords=passwords,
         session_limit=Buckets("session", settings.requests_per_second_session, services.clock),
+        tenant_deletion_days=settings.tenant_deletion_days,
     )
     addresses = Buckets("address", settings.requests_per_second_address, services.clock)
     app.add_middleware(AddressLimit, buckets=addresses)
@@ -180,7 +193,8 @@ def _fastapi(
 def _api() -> APIRouter:
     problems = {"model": ProblemView, "description": "Refused or failed"}
     api = APIRouter(prefix="/api/v1", responses={"default": problems})
-    for noun in (auth, profile, users, rooms, members, entries, chain, audit):
+    nouns = (auth, profile, users, rooms, members, entries, chain, audit, tenants, parent_view)
+    for noun in nouns:
         api.include_router(noun.router())
     return api
 

@@ -50,6 +50,7 @@ OUTCOMES: Final[dict[ErrorCode, Outcome]] = {
     ErrorCode.LOGIN_FAILED: Outcome(401, None, "Signing in failed"),
     ErrorCode.SESSION_ENDED: Outcome(401, CloseCode.UNAUTHENTICATED, "The session has ended"),
     ErrorCode.REFRESH_REUSED: Outcome(401, None, "The refresh token was used before"),
+    ErrorCode.TENANT_SUSPENDED: Outcome(403, None, "The company is suspended"),
     ErrorCode.UNAVAILABLE: Outcome(503, None, "A part of the system does not answer"),
     ErrorCode.OUTCOME_UNKNOWN: Outcome(504, None, "It is not known whether this was done"),
     ErrorCode.INTERNAL: Outcome(500, CloseCode.INTERNAL, "Something went wrong here"),

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actors.protocol.limits import DELETION_DAYS_MAX
 from gateway.limits import (
     FRAMES_PER_SECOND_MAX,
     INFLIGHT_POSTS_MAX,
@@ -11,6 +12,7 @@ from gateway.limits import (
     REQUESTS_PER_SECOND_ADDRESS,
     REQUESTS_PER_SECOND_SESSION,
     SUBSCRIPTIONS_MAX,
+    TENANT_DELETION_DAYS,
 )
 from gateway.passwords import MEMORY_KIB, PASSES
 
@@ -38,6 +40,7 @@ class GatewaySettings(BaseModel):
     login_failures_address: int = Field(default=LOGIN_FAILURES_ADDRESS, ge=1)
     requests_per_second_session: float = Field(default=REQUESTS_PER_SECOND_SESSION, gt=0)
     requests_per_second_address: float = Field(default=REQUESTS_PER_SECOND_ADDRESS, gt=0)
+    tenant_deletion_days: int = Field(default=TENANT_DELETION_DAYS, ge=0, le=DELETION_DAYS_MAX)
     trusted_proxies: str = ""
     """Addresses and networks whose X-Forwarded-For is believed, by comma."""
     tls: bool = False

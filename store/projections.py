@@ -19,13 +19,14 @@ from store.mongo import (
     EVENTS,
     LANES,
     LOGINS,
+    MANAGED_TENANTS,
     PLATFORM_DATABASE,
     ROOMS,
     SESSIONS,
     USERS,
     tenant_database,
 )
-from store.rows import RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import ManagedTenantRow, RoomRow, SessionRow, Snapshot, UserRow
 from store.sealing import bound_to
 
 
@@ -138,6 +139,21 @@ class Projections:
         for name in names:
             key = f"{self._keys.root.login_token(name)}/{self.tenant}"
             await self._platform[LOGINS].delete_one({"_id": key, "user": user})
+
+    async def save_managed_tenant(self, row: ManagedTenantRow) -> None:
+        """Write what the platform has of a tenant, unless a newer row is there."""
+        fields = {
+            # What the provisioner looks for; the rest is for nobody who only has the database.
+            "status": row.status,
+            "sealed": await self._sealed("managed_tenant", row.tenant, asdict(row)),
+            "applied": row.applied,
+        }
+        condition = {"_id": row.tenant, "applied": {"$not": {"$gt": row.applied}}}
+        try:
+            await self._platform[MANAGED_TENANTS].replace_one(condition, fields, upsert=True)
+        except DuplicateKeyError:
+            # What stands there is newer, or somebody has written the first row in the same moment.
+            await self._platform[MANAGED_TENANTS].replace_one(condition, fields)
 
     async def save_session(self, row: SessionRow) -> None:
         """Write a new sign-in. One that is there stays: an owner that was overtaken, or the replay of

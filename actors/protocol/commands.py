@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from actors.protocol.findings import Finding
-from actors.protocol.ids import ClientId, RoomId, SessionId, UserId
+from actors.protocol.ids import ClientId, RoomId, SessionId, TenantId, UserId
 from actors.protocol.limits import (
     ADDRESS_CHARS_MAX,
     EVIDENCE_DETAILS_MAX,
@@ -24,6 +24,7 @@ from actors.protocol.limits import (
     TIME_MS_MAX,
 )
 from actors.protocol.roles import Role, RoomRole
+from actors.protocol.tenancy import TenantAction
 
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=NAME_CHARS_MAX, strip_whitespace=True)
@@ -259,11 +260,37 @@ class RecordEvidenceRead(Command):
 
     type: Literal["record_evidence_read"] = "record_evidence_read"
     operation: Literal["read", "verify", "export"]
-    object_type: Literal["room", "audit_log"]
+    object_type: Literal["room", "audit_log", "room_list", "user_list"]
     object_id: UserId
     details: dict[Name, Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)]] = Field(
         default_factory=dict, max_length=EVIDENCE_DETAILS_MAX
     )
+
+
+class ManageTenant(Command):
+    """Ask the platform's actor for something about a tenant."""
+
+    type: Literal["manage_tenant"] = "manage_tenant"
+    tenant: TenantId
+    action: TenantAction
+
+
+class GrantTenant(Command):
+    """Let a user of the platform tenant read another tenant as somebody of this role would; None: no
+    longer."""
+
+    type: Literal["grant_tenant"] = "grant_tenant"
+    user: UserId
+    tenant: TenantId
+    granted: Literal[Role.TENANT_ADMIN, Role.ANALYST, Role.VIEWER] | None
+
+
+class LockTenant(Command):
+    """Let nobody sign in any more, or everybody again."""
+
+    type: Literal["lock_tenant"] = "lock_tenant"
+    locked: bool
+    reason: Reason = ""
 
 
 RoomCommand = Annotated[
@@ -290,7 +317,10 @@ TenantCommand = Annotated[
     | EndSession
     | RecordFailedSignIns
     | RehashPassword
-    | RecordEvidenceRead,
+    | RecordEvidenceRead
+    | ManageTenant
+    | GrantTenant
+    | LockTenant,
     Field(discriminator="type"),
 ]
 
@@ -309,7 +339,10 @@ __all__ = [
     "EnableUser",
     "EndSession",
     "EndSessions",
+    "GrantTenant",
     "IncidentLink",
+    "LockTenant",
+    "ManageTenant",
     "OpenSession",
     "Origin",
     "Post",

@@ -27,6 +27,7 @@ class ErrorCode(StrEnum):
     LOGIN_FAILED = "login_failed"
     SESSION_ENDED = "session_ended"
     REFRESH_REUSED = "refresh_reused"
+    TENANT_SUSPENDED = "tenant_suspended"
     UNAVAILABLE = "unavailable"
     OUTCOME_UNKNOWN = "outcome_unknown"
     INTERNAL = "internal"

@@ -2,11 +2,13 @@
 
 from actors.protocol.events import (
     EventType,
+    ManagedTenantEvent,
     PasswordChanged,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
     SessionsEnded,
+    TenantGranted,
     UserChanged,
     UserCreated,
     UserDeleted,
@@ -14,12 +16,13 @@ from actors.protocol.events import (
     UserEnabled,
     UserPasswordRehashed,
 )
-from actors.protocol.ids import TENANT_ROOM
+from actors.protocol.ids import PLATFORM_TENANT, TENANT_ROOM
+from actors.protocol.tenancy import ManagedTenant
 from actors.room.state import RoomState
 from actors.runtime.mailbox import Mailbox
 from actors.tenant.state import TenantState, User
 from store.projections import Projections
-from store.rows import RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import ManagedTenantRow, RoomRow, SessionRow, Snapshot, UserRow
 
 
 async def project(
@@ -73,6 +76,20 @@ def user_row(name: str, user: User, applied: int) -> UserRow:
         disabled=user.disabled,
         password_hash=user.password_hash,
         deleted=user.deleted,
+        grants={tenant: str(role) for tenant, role in user.grants.items()},
+        applied=applied,
+    )
+
+
+def managed_tenant_row(name: str, tenant: ManagedTenant, applied: int) -> ManagedTenantRow:
+    """What the platform has of a tenant, as its row."""
+    return ManagedTenantRow(
+        tenant=name,
+        status=tenant.status,
+        since_ms=tenant.since_ms,
+        due_ms=tenant.due_ms,
+        profile=tenant.profile.model_dump(mode="json"),
+        administrator=tenant.administrator.model_dump() if tenant.administrator else None,
         applied=applied,
     )
 
@@ -82,10 +99,15 @@ async def _project_tenant_event(
 ) -> None:
     state: TenantState = mailbox.committed_state
     applied = mailbox.committed.seq
+    if isinstance(event, ManagedTenantEvent):
+        # Whatever another tenant's chain may say, it says nothing about tenants.
+        if projections.tenant == PLATFORM_TENANT:
+            managed = managed_tenant_row(event.tenant, state.tenants[event.tenant], applied)
+            await projections.save_managed_tenant(managed)
+        return
     match event:
-        case UserCreated() | UserEnabled() | UserPasswordRehashed():
-            row = user_row(event.user, state.users[event.user], applied)
-            await projections.save_user(row)
+        case UserCreated() | UserEnabled() | UserPasswordRehashed() | TenantGranted():
+            await projections.save_user(user_row(event.user, state.users[event.user], applied))
         case UserChanged() | UserDisabled() | UserDeleted() | PasswordChanged():
             row = user_row(event.user, state.users[event.user], applied)
             await projections.save_user(row)

@@ -27,10 +27,16 @@ from actors.protocol.events import (
     UserDisabled,
     UserEnabled,
 )
-from actors.protocol.roles import Role
 from actors.tenant import sessions
 from actors.tenant.state import TenantState, User
-from actors.tenant.users import PEOPLE, is_administrator, is_taken, unfit_text
+from actors.tenant.users import (
+    ADMINISTRATORS,
+    PEOPLE,
+    is_administrator,
+    is_taken,
+    refused_role,
+    unfit_text,
+)
 
 AccountCommand = UpdateUser | DisableUser | EnableUser | DeleteUser | SetPassword | EndSessions
 UserEvent = UserChanged | UserDisabled | UserEnabled | UserDeleted | PasswordChanged
@@ -86,7 +92,10 @@ def update(state: TenantState, command: UpdateUser) -> UserChanged | Rejection:
     role = command.user_role or user.role
     if role not in PEOPLE:
         return Rejection(ErrorCode.INVALID, f"{role} is no role for a person")
-    if role is not Role.TENANT_ADMIN and _is_last_administrator(state, command.user):
+    refused = refused_role(state, command, role) if role is not user.role else None
+    if refused is not None:
+        return refused
+    if role is not user.role and _is_last_administrator(state, command.user):
         return _last_administrator()
     email = user.email if command.email is None else command.email.strip() or None
     unfit = unfit_text(command.display_name, email)
@@ -189,16 +198,13 @@ def _subject(
         return Rejection(ErrorCode.CONFLICT, "the user is deleted")
     if own and user.disabled:
         return Rejection(ErrorCode.FORBIDDEN, "the user is disabled")
-    return user
+    return user if own else refused_role(state, command, user.role) or user
 
 
 def _is_last_administrator(state: TenantState, name: str) -> bool:
-    active = [
-        key
-        for key, user in state.users.items()
-        if user.is_active and user.role is Role.TENANT_ADMIN
-    ]
-    return active == [name]
+    role = state.users[name].role
+    active = [key for key, user in state.users.items() if user.is_active and user.role is role]
+    return role in ADMINISTRATORS and active == [name]
 
 
 def _last_administrator() -> Rejection:

@@ -9,6 +9,9 @@ from actors.protocol.commands import (
     EnableUser,
     EndSession,
     EndSessions,
+    GrantTenant,
+    LockTenant,
+    ManageTenant,
     OpenSession,
     RecordEvidenceRead,
     RecordFailedSignIns,
@@ -20,7 +23,7 @@ from actors.protocol.commands import (
 )
 from actors.protocol.errors import Rejection
 from actors.protocol.events import TenantEventType
-from actors.tenant import accounts, evidence, passwords, sessions, users
+from actors.tenant import accounts, evidence, passwords, sessions, tenancy, users
 from actors.tenant.state import TenantState
 
 
@@ -50,5 +53,7 @@ def decide(state: TenantState, command: TenantCommand, now_ms: int) -> TenantEve
             return passwords.rehash(state, command)
         case RecordEvidenceRead():
             return evidence.read(command)
+        case ManageTenant() | GrantTenant() | LockTenant():
+            return tenancy.decide(state, command, now_ms)
         case _:
             assert_never(command)

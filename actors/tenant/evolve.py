@@ -7,6 +7,18 @@ from actors.protocol.events import (
     SessionOpened,
     SessionRefreshed,
     SessionsEnded,
+    TenantAdopted,
+    TenantChanged,
+    TenantCreated,
+    TenantDeletionCancelled,
+    TenantDeletionRequested,
+    TenantDestroyed,
+    TenantDestructionBegun,
+    TenantGranted,
+    TenantLocked,
+    TenantRequested,
+    TenantResumed,
+    TenantSuspended,
     UserChanged,
     UserCreated,
     UserDeleted,
@@ -14,7 +26,7 @@ from actors.protocol.events import (
     UserEnabled,
     UserPasswordRehashed,
 )
-from actors.tenant import accounts, passwords, sessions, users
+from actors.tenant import accounts, passwords, sessions, tenancy, users
 from actors.tenant.state import TenantState
 
 STATE_KINDS = frozenset(
@@ -31,6 +43,18 @@ STATE_KINDS = frozenset(
         SessionOpened,
         SessionRefreshed,
         SessionEnded,
+        TenantRequested,
+        TenantAdopted,
+        TenantCreated,
+        TenantChanged,
+        TenantSuspended,
+        TenantResumed,
+        TenantDeletionRequested,
+        TenantDeletionCancelled,
+        TenantDestructionBegun,
+        TenantDestroyed,
+        TenantGranted,
+        TenantLocked,
     )
 )
 """Kinds that change the state."""
@@ -38,6 +62,8 @@ STATE_KINDS = frozenset(
 
 def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> TenantState:
     """The state after `event`."""
+    if isinstance(event, tenancy.TenancyEvent):
+        return tenancy.evolve(state, event, at_ms)
     match event:
         case UserCreated():
             return users.created(state, event)

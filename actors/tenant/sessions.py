@@ -29,6 +29,10 @@ def open_session(
     user = state.users.get(command.user)
     if user is None or not user.is_active:
         return Rejection(ErrorCode.LOGIN_FAILED, "unknown user or wrong password")
+    if state.locked:
+        # Said to those only who have shown their password.
+        detail = "the company's access is suspended; ask whoever runs the platform"
+        return Rejection(ErrorCode.TENANT_SUSPENDED, detail)
     if command.role not in (user.role, Role.SYSTEM):
         # The token would speak for a role that he has lost since the gateway looked.
         return Rejection(ErrorCode.LOGIN_FAILED, "the user was changed meanwhile; sign in again")
@@ -52,6 +56,8 @@ def refresh(
     session = state.sessions.get(command.session)
     if session is None or session.expires_ms <= now_ms:
         return Rejection(ErrorCode.SESSION_ENDED, "the session has ended; sign in again")
+    if state.locked:
+        return SessionEnded(session=command.session, reason="the tenant is suspended")
     user = state.users.get(session.user)
     if user is None or not user.is_active:
         return SessionEnded(session=command.session, reason="the user is disabled")

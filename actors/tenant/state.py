@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from actors.protocol.roles import Role
+from actors.protocol.tenancy import ManagedTenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class User:
     password_hash: str = field(repr=False)
     disabled: bool = False
     deleted: bool = False
+    grants: dict[str, Role] = field(default_factory=dict)
+    """Other tenants that a user of the platform tenant may read, and as somebody of which role."""
 
     @property
     def is_active(self) -> bool:
@@ -37,16 +40,28 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class TenantState:
-    """A tenant as of its last event. Ended and expired sessions are left out."""
+    """A tenant as of its last event. Ended and expired sessions are left out.
+
+    `locked`: nobody may sign in. `tenants` are those that the platform tenant manages; no other has any.
+    """
 
     users: dict[str, User] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
+    locked: bool = False
+    tenants: dict[str, ManagedTenant] = field(default_factory=dict)
 
 
 def state_to_bytes(state: TenantState) -> bytes:
     """The state for a snapshot."""
     users = {name: _user_fields(user) for name, user in state.users.items()}
-    return orjson.dumps({"users": users, "sessions": state.sessions})
+    fields: dict[str, Any] = {"users": users, "sessions": state.sessions}
+    if state.locked:
+        fields["locked"] = True
+    if state.tenants:
+        fields["tenants"] = {
+            name: tenant.model_dump(mode="json") for name, tenant in state.tenants.items()
+        }
+    return orjson.dumps(fields)
 
 
 def _user_fields(user: User) -> dict[str, Any]:
@@ -54,6 +69,8 @@ def _user_fields(user: User) -> dict[str, Any]:
     # Left out where it says nothing: states of before there was such a thing keep their bytes.
     if not user.deleted:
         del fields["deleted"]
+    if not user.grants:
+        del fields["grants"]
     return fields
 
 
@@ -62,8 +79,19 @@ def state_from_bytes(data: bytes) -> TenantState:
     fields = orjson.loads(data)
     return TenantState(
         users={
-            name: User(**{**user, "role": Role(user["role"])})
+            name: User(
+                **{
+                    **user,
+                    "role": Role(user["role"]),
+                    "grants": {key: Role(role) for key, role in user.get("grants", {}).items()},
+                }
+            )
             for name, user in fields["users"].items()
         },
         sessions={name: Session(**session) for name, session in fields["sessions"].items()},
+        locked=fields.get("locked", False),
+        tenants={
+            name: ManagedTenant.model_validate(tenant)
+            for name, tenant in fields.get("tenants", {}).items()
+        },
     )

@@ -7,13 +7,14 @@ from typing import Final
 from actors.protocol.commands import Command, CreateUser
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import UserCreated
-from actors.protocol.roles import Role
+from actors.protocol.roles import PLATFORM_ROLES, Role
 from actors.tenant.state import TenantState, User
 
 _HIDDEN: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]"
 )
-PEOPLE = frozenset({Role.TENANT_ADMIN, Role.ANALYST, Role.VIEWER})
+PEOPLE = frozenset({Role.TENANT_ADMIN, Role.ANALYST, Role.VIEWER, *PLATFORM_ROLES})
+ADMINISTRATORS = frozenset({Role.TENANT_ADMIN, Role.PLATFORM_ADMIN})
 
 
 def is_administrator(state: TenantState, command: Command) -> bool:
@@ -23,11 +24,25 @@ def is_administrator(state: TenantState, command: Command) -> bool:
         return True
     known = state.users.get(command.actor)
     return (
-        command.role is Role.TENANT_ADMIN
+        command.role in ADMINISTRATORS
         and known is not None
         and known.is_active
-        and known.role is Role.TENANT_ADMIN
+        and known.role is command.role
     )
+
+
+def is_platform_administrator(state: TenantState, command: Command) -> bool:
+    """Whether a command comes from an administrator of the platform. No other tenant has one: the role is
+    given by somebody who has it, and the first gets it from the operator."""
+    return command.role in (Role.SYSTEM, Role.PLATFORM_ADMIN) and is_administrator(state, command)
+
+
+def refused_role(state: TenantState, command: Command, *roles: Role) -> Rejection | None:
+    """Why somebody may not give, take away or touch these roles. An administrator of the tenant must not
+    become one of the platform, and not by way of another's password either."""
+    if PLATFORM_ROLES.isdisjoint(roles) or is_platform_administrator(state, command):
+        return None
+    return Rejection(ErrorCode.FORBIDDEN, "this is for the platform's administrators")
 
 
 def create(state: TenantState, command: CreateUser) -> UserCreated | Rejection:
@@ -36,6 +51,9 @@ def create(state: TenantState, command: CreateUser) -> UserCreated | Rejection:
         return Rejection(ErrorCode.FORBIDDEN, "only an administrator may make users")
     if command.user_role not in PEOPLE:
         return Rejection(ErrorCode.INVALID, f"{command.user_role} is no role for a person")
+    refused = refused_role(state, command, command.user_role)
+    if refused is not None:
+        return refused
     wanted = {name.casefold() for name in (command.username, command.email) if name}
     unfit = unfit_text(command.username, command.email, command.display_name)
     if unfit is not None:

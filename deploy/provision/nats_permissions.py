@@ -61,14 +61,16 @@ USERS: Final[dict[NatsUser, Permissions]] = {
     "system": Permissions(
         publish=(
             "$SYS.REQ.CLAIMS.UPDATE",
+            "$SYS.REQ.CLAIMS.DELETE",
             "$SYS.REQ.CLAIMS.LIST",
             "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP",
         ),
         subscribe=(INBOX,),
     ),
     "provisioner": Permissions(
-        publish=("$JS.API.>", "$KV.>", TENANTS_CHANGED),
-        subscribe=(INBOX,),
+        # It tells the actors what it has done for a tenant, and makes the tenant's first administrator.
+        publish=("$JS.API.>", "$KV.>", TENANTS_CHANGED, "room.*.*.command"),
+        subscribe=("reply.>", INBOX),
     ),
     "gateway": Permissions(
         publish=(

@@ -14,7 +14,7 @@ from actors.protocol.commands import Command, Origin
 from actors.protocol.envelope import Receipt
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import ROOM_PATTERN, TENANT_ROOM, TOKEN_PATTERN
-from actors.protocol.roles import Role
+from actors.protocol.roles import PLATFORM_ROLES, Role
 from gateway.auth import SessionCheck, SignIn
 from gateway.evidence import EvidenceReads
 from gateway.frames import rfc3339
@@ -24,7 +24,7 @@ from gateway.rate_limits import Buckets
 from gateway.rooms import visible_room
 from gateway.sockets import Sockets
 from gateway.tokens import Principal, Tokens
-from store.reader import TenantReader
+from store.reader import Reader, TenantReader
 from store.rows import RoomRow
 
 Verifier = Callable[[str, str], AsyncIterator[dict[str, Any]]]
@@ -35,6 +35,7 @@ Verifier = Callable[[str, str], AsyncIterator[dict[str, Any]]]
 class RestServices:
     """The parts that REST handlers use."""
 
+    reader: Reader
     actors: ActorClient
     tokens: Tokens
     sign_in: SignIn
@@ -44,6 +45,7 @@ class RestServices:
     evidence: EvidenceReads
     passwords: PasswordCheck
     session_limit: Buckets
+    tenant_deletion_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +115,24 @@ async def _caller(
         raise Refusal(ErrorCode.UNAUTHENTICATED, "send an access token: Authorization: Bearer ...")
     principal = services.tokens.read_access_token(credentials.credentials)
     services.session_limit.take(f"{principal.tenant} {principal.session}")
+    if principal.role is Role.PLATFORM_VIEWER and _writes(request):
+        raise Refusal(ErrorCode.FORBIDDEN, "whoever only views the platform changes nothing")
     reader = await services.sessions.tenant_of(principal)
     return Caller(principal, reader, origin_of(request))
+
+
+def _writes(request: Request) -> bool:
+    """Whether a request may change anything but the caller's own signing in."""
+    own = request.scope["path"].startswith("/api/v1/auth/")
+    return request.method not in ("GET", "HEAD") and not own
 
 
 SignedIn = Annotated[Caller, Depends(_caller)]
 
 
 async def _administrator(caller: SignedIn) -> Caller:
-    if caller.principal.role is not Role.TENANT_ADMIN:
+    # A platform's viewer is refused above wherever something would be written.
+    if caller.principal.role not in (Role.TENANT_ADMIN, *PLATFORM_ROLES):
         raise Refusal(ErrorCode.FORBIDDEN, "this is for the tenant's administrators")
     return caller
 

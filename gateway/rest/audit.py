@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.limits import NAME_CHARS_MAX
-from actors.protocol.roles import Role
+from actors.protocol.roles import PLATFORM_ROLES, Role
 from gateway.audit import AuditEntry, AuditFilter, AuditLog
 from gateway.evidence import Reading
 from gateway.frames import SEQ_MAX
@@ -120,7 +120,7 @@ class AuditPageView(BaseModel):
 
 
 async def _auditor(caller: SignedIn) -> Caller:
-    if caller.principal.role is not Role.TENANT_ADMIN:
+    if caller.principal.role not in (Role.TENANT_ADMIN, *PLATFORM_ROLES):
         raise Refusal(ErrorCode.FORBIDDEN, "the audit log is for the tenant's administrator")
     return caller
 

@@ -56,7 +56,8 @@ NewPassword = Annotated[
     str, StringConstraints(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX)
 ]
 Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
-RoleName = Literal["tenant_admin", "analyst", "viewer"]
+RoleName = Literal["tenant_admin", "analyst", "viewer", "platform_admin", "platform_viewer"]
+"""The last two count in the platform tenant, and are given by its administrators only."""
 
 
 class NewUser(Body):

@@ -23,14 +23,14 @@ from actors.protocol.roles import Role
 from actors.room.decide import decide as decide_room
 from actors.room.evolve import evolve as evolve_room
 from actors.room.state import Moment, RoomState
-from actors.runtime.projector import room_row, user_row
+from actors.runtime.projector import managed_tenant_row, room_row, user_row
 from actors.tenant.decide import decide as decide_tenant
 from actors.tenant.evolve import evolve as evolve_tenant
 from actors.tenant.sessions import ended_by
 from actors.tenant.state import TenantState
 from gateway.history import entry_of
 from store.reader import Reader, Selection, StoredEntry, TenantReader
-from store.rows import LoginCandidate, RoomRow, SessionRow, UserRow
+from store.rows import LoginCandidate, ManagedTenantRow, RoomRow, SessionRow, UserRow
 
 NOW_MS = 1_795_000_000_000
 Handler = Callable[[RoomEvent], None]
@@ -203,6 +203,23 @@ class World:
                 if name.casefold() in names or (wanted in names and only == tenant):
                     found.append(LoginCandidate(tenant, user))
         return found
+
+    async def managed_tenants(
+        self, platform: str, *, after: str, limit: int
+    ) -> list[ManagedTenantRow]:
+        """As `store.reader.Reader.managed_tenants`."""
+        place = self.at(platform, TENANT_ROOM)
+        found = sorted(item for item in place.state.tenants.items() if item[0] > after)
+        return [managed_tenant_row(name, facts, place.head) for name, facts in found][:limit]
+
+    async def managed_tenant(self, platform: str, tenant: str) -> ManagedTenantRow | None:
+        """As `store.reader.Reader.managed_tenant`."""
+        rows = await self.managed_tenants(platform, after="", limit=1_000)
+        return next((row for row in rows if row.tenant == tenant), None)
+
+    async def tenant_stages(self, tenants: list[str]) -> dict[str, str]:
+        """As `store.reader.Reader.tenant_stages`."""
+        return {tenant: "" for tenant in tenants if tenant in self.tenants}
 
     async def nobody(self) -> None:
         """As `store.reader.Reader.nobody`."""
