@@ -27,6 +27,7 @@ from actors.protocol.events import (
     UserDisabled,
     UserEnabled,
 )
+from actors.protocol.roles import Role
 from actors.tenant import sessions
 from actors.tenant.state import TenantState, User
 from actors.tenant.users import (
@@ -198,7 +199,11 @@ def _subject(
         return Rejection(ErrorCode.CONFLICT, "the user is deleted")
     if own and user.disabled:
         return Rejection(ErrorCode.FORBIDDEN, "the user is disabled")
-    return user if own else refused_role(state, command, user.role) or user
+    if own:
+        return user
+    # Whoever could set the password of somebody with grants had the grants.
+    roles = (user.role, Role.PLATFORM_VIEWER) if user.grants else (user.role,)
+    return refused_role(state, command, *roles) or user
 
 
 def _is_last_administrator(state: TenantState, name: str) -> bool:

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from actors.protocol.commands import IncidentLink
 from actors.protocol.roles import Role, RoomRole
+from actors.protocol.tenancy import STATUSES, ManagedTenant, Mappings, TenantProfile, Volume
 from actors.room import state as room_state
 from actors.room.state import RoomState
 from actors.tenant import state as tenant_state
@@ -44,12 +45,36 @@ users = st.builds(
     password_hash=texts,
     disabled=st.booleans(),
     deleted=st.booleans(),
+    grants=st.dictionaries(tokens, st.sampled_from(Role), max_size=3),
+)
+names = st.text(alphabet="abc äß", min_size=1, max_size=20).filter(
+    lambda text: text.strip() == text
+)
+managed = st.builds(
+    ManagedTenant,
+    status=st.sampled_from(STATUSES),
+    profile=st.builds(
+        TenantProfile,
+        name=names,
+        phone=st.just("+49 30 1234"),
+        industry=st.just("Energy"),
+        country=st.sampled_from(["", "DE"]),
+        picture=st.none() | st.just("https://example.org/a.png"),
+        volume=st.none() | st.just(Volume(unit="eps", amount=5)),
+        mappings=st.builds(Mappings, siem_domains=st.lists(names, max_size=2).map(tuple)),
+        data_region=st.just(""),
+    ),
+    since_ms=times,
+    due_ms=st.none() | times,
+    was_suspended=st.booleans(),
 )
 sessions = st.builds(Session, user=tokens, refresh=texts, expires_ms=times)
 tenants = st.builds(
     TenantState,
     users=st.dictionaries(tokens, users, max_size=4),
     sessions=st.dictionaries(tokens, sessions, max_size=4),
+    locked=st.booleans(),
+    tenants=st.dictionaries(tokens, managed, max_size=2),
 )
 
 
