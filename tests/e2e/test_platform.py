@@ -1,6 +1,7 @@
 """Tenants come, are suspended and go at run time, by REST, and nobody but the platform's people asks."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 
 import nats
@@ -8,7 +9,7 @@ import orjson
 import pytest
 
 from actors.protocol.roles import Role
-from deploy.local.children import Child
+from deploy.local.children import CHECKOUT, Child
 from deploy.provision.errors import ProvisionError
 from store.driver import MongoConnection
 from store.errors import KeyMissing
@@ -16,6 +17,7 @@ from store.keys import KeyRing, RootKey
 from store.mongo import LOGINS, PLATFORM_DATABASE, TENANT_KEYS
 from store.verify import verify_tenant
 from tests.actors.offenses import offense
+from tests.e2e.clients import Client
 from tests.e2e.platform import (
     Platform,
     boss_of,
@@ -72,6 +74,9 @@ async def test_a_suspension_ends_every_session_and_keeps_people_and_systems_out_
     tenant = f"/tenants/{company.tenant}"
     await settled(admin, company.tenant, "active")
     ana, bob = await company.sign_in("ana"), await company.sign_in("bob", gateway=1)
+    staff = await platform.sign_in("sam", Role.ANALYST)
+    grant = f"/users/{staff.user}/grants/{company.tenant}"
+    await admin.call("PUT", grant, {"role": "viewer"})
     async with ana.socket() as first, bob.socket() as second:
         await admin.call("POST", f"{tenant}/suspend", {"reason": "unpaid"})
         assert [await first.closed(), await second.closed()] == [4401, 4401]
@@ -82,6 +87,8 @@ async def test_a_suspension_ends_every_session_and_keeps_people_and_systems_out_
     assert await _sign_in(company, PASSWORD) == (403, "tenant_suspended")
     assert await _sign_in(company, "another one") == (401, "login_failed")
     assert not await may_connect(company)
+
+    assert (await staff.ask("GET", f"{tenant}/rooms")).status_code == 200
 
     # Whoever provisions everything again must not let it in by the way.
     await platform.system.stack.provision()
@@ -235,6 +242,41 @@ async def test_staff_of_the_platform_read_the_tenants_they_are_granted_and_no_ot
     assert (await staff.ask("GET", f"{here}/rooms")).status_code == 404
     own = await admin.call("GET", f"/audit-logs?operation=tenant.grant&object_id={company.tenant}")
     assert [item["after"]["granted"] for item in own["items"]] == [None, "tenant_admin", "analyst"]
+
+
+async def test_the_first_administrator_of_the_platform_is_made_on_the_command_line(
+    platform: Platform, company: Company
+) -> None:
+    name = f"first.{platform.mark}"
+    words = ("user", "create", "platform", name, "--role", "platform_admin", "--json")
+    status, said = await _command(platform.system, *words)
+    assert status == 0, said
+    http = platform.system.gateways[0].http
+    admin = await Client.sign_in(http, name, orjson.loads(said)["password"])
+    assert (await admin.ask("GET", "/tenants")).status_code == 200
+
+    elsewhere = ("user", "create", company.tenant, name, "--role", "platform_admin")
+    status, said = await _command(platform.system, *elsewhere)
+    assert status == 2, said
+    assert "of the tenant 'platform' only" in said
+
+
+async def _command(system: System, *words: str) -> tuple[int, str]:
+    stack = system.stack
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "deploy.cli", *words),
+        env={
+            "PYTHONPATH": str(CHECKOUT),
+            "WARDROOM_NATS_URL": stack.nats_url,
+            "WARDROOM_MONGO_URL": stack.mongo_url,
+            "WARDROOM_SECRETS_DIR": str(stack.secrets.directory),
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(2 * PATIENCE_S):
+        out, _ = await child.communicate()
+    return child.returncode or 0, out.decode()
 
 
 async def _sign_in(company: Company, password: str) -> tuple[int, str]:
