@@ -192,7 +192,7 @@ async def _ensure_tenant(platform: Platform, wanted: TenantRow) -> TenantRow:
         )
     await ensure_tenant_key(platform.mongo, platform.root_key(), tenant)
     platform.reach("tenant_key_made")
-    await push_tenant_account(platform, tenant, closed=bool(stage))
+    await _push_account_of_stage(platform, tenant, stage)
     ensure_tenant_credentials(platform.secrets, tenant)
     platform.reach("tenant_account_made")
     await ensure_tenant_collections(platform.mongo, tenant)
@@ -204,6 +204,14 @@ async def _ensure_tenant(platform: Platform, wanted: TenantRow) -> TenantRow:
     platform.reach("tenant_streams_made")
     await tell_of_tenants(platform, tenant)
     return _tenant_row(document)
+
+
+async def _push_account_of_stage(platform: Platform, tenant: str, stage: str) -> None:
+    pushed = None
+    while pushed != stage:
+        await push_tenant_account(platform, tenant, closed=bool(stage))
+        # Whoever suspends notes it before he closes the account: one that was opened over that is seen.
+        pushed, stage = stage, await stage_of(platform, tenant)
 
 
 async def stage_of(platform: Platform, tenant: str) -> str:
