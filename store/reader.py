@@ -363,6 +363,12 @@ class Reader:
         )
         return [await self._managed(platform, document) for document in documents]
 
+    async def managed_statuses(self) -> dict[str, str]:
+        """The status of every tenant as it is noted in plain: good for finding which rows to open, and
+        not to be believed."""
+        found = await self._platform[MANAGED_TENANTS].find({}, {"status": 1}).to_list(None)
+        return {document["_id"]: document["status"] for document in found}
+
     async def managed_tenant(self, platform: str, tenant: str) -> ManagedTenantRow | None:
         """What the platform has of one tenant."""
         document = await self._platform[MANAGED_TENANTS].find_one({"_id": tenant})

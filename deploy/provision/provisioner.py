@@ -24,7 +24,6 @@ from actors.protocol.commands import (
 )
 from actors.protocol.errors import ErrorCode, OutcomeUnknown, Refusal
 from actors.protocol.ids import PLATFORM_TENANT, TENANT_ROOM
-from actors.protocol.limits import MANAGED_TENANTS_MAX
 from actors.protocol.roles import Role
 from actors.protocol.tenancy import (
     Adopt,
@@ -39,7 +38,7 @@ from deploy.provision.tenants import Platform, create_tenant
 from store.errors import StoreError
 from store.mongo import DESTROYED, SESSIONS, SUSPENDED, tenant_database
 from store.reader import Reader
-from store.rows import ManagedTenantRow
+from store.rows import ManagedTenantRow, TenantRow
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +46,9 @@ PROVISIONER: Final = "provisioner"
 PLATFORM_NAME: Final = "Platform"
 PLATFORM_LANES: Final = 1
 SYSTEM: Final = Origin(method="system")
+
+AT_REST: Final = {"active": "", "suspended": SUSPENDED, "deleted": DESTROYED}
+"""The stage at which nothing is left to be done for a status, whatever time it is."""
 
 Step = Callable[[Platform, ManagedTenantRow], Awaitable[None]]
 
@@ -65,26 +67,34 @@ class Provisioner:
         Raises:
             pymongo.errors.PyMongoError: MongoDB can't be reached.
         """
-        rows, stages = await self._look()
-        return not _unknown(rows, stages) and not any(self._step(row, stages) for row in rows)
+        unknown, wanting = await self._look()
+        return not unknown and not wanting
 
     async def settle(self, platform: Platform) -> None:
         """Do what there is to do; what can't be done now is logged, and left to the next pass."""
-        rows, stages = await self._look()
-        for tenant in _unknown(rows, stages):
-            names = {row.id: row.name for row in await self._reader.tenants()}
-            await self._guarded(tenant, self._manage(tenant, Adopt(name=names.get(tenant, tenant))))
-        for row in rows:
-            step = self._step(row, stages)
-            if step is not None:
-                await self._guarded(row.tenant, step(platform, row))
+        unknown, wanting = await self._look()
+        for tenant in unknown:
+            await self._guarded(tenant.id, self._manage(tenant.id, Adopt(name=tenant.name)))
+        for row, step in wanting:
+            await self._guarded(row.tenant, step(platform, row))
 
-    async def _look(self) -> tuple[list[ManagedTenantRow], dict[str, str]]:
-        rows = await self._reader.managed_tenants(
-            PLATFORM_TENANT, after="", limit=MANAGED_TENANTS_MAX
-        )
-        stages = {row.id: row.stage for row in await self._reader.tenants()}
-        return rows, stages | dict.fromkeys(await self._reader.destroyed_tenants(), DESTROYED)
+    async def _look(self) -> tuple[list[TenantRow], list[tuple[ManagedTenantRow, Step]]]:
+        """Tenants that were made by an operator and are unknown to the chain; and what is to be done."""
+        # In this order: one that is asked for and made in between is known.
+        tenants = await self._reader.tenants()
+        stages = {tenant.id: tenant.stage for tenant in tenants}
+        stages |= dict.fromkeys(await self._reader.destroyed_tenants(), DESTROYED)
+        statuses = await self._reader.managed_statuses()
+        wanting: list[tuple[ManagedTenantRow, Step]] = []
+        for name, status in statuses.items():
+            if AT_REST.get(status) == stages.get(name, ""):
+                continue
+            row = await self._reader.managed_tenant(PLATFORM_TENANT, name)
+            step = self._step(row, stages) if row is not None else None
+            if row is not None and step is not None:
+                wanting.append((row, step))
+        known = {PLATFORM_TENANT, *statuses}
+        return [tenant for tenant in tenants if tenant.id not in known], wanting
 
     def _step(self, row: ManagedTenantRow, stages: Mapping[str, str]) -> Step | None:
         stage = stages.get(row.tenant, "")
@@ -170,11 +180,6 @@ async def ensure_platform_tenant(platform: Platform) -> None:
     """Make the platform's own tenant if it is missing."""
     if await platform.tenants.find_one({"_id": PLATFORM_TENANT}) is None:
         await create_tenant(platform, PLATFORM_TENANT, PLATFORM_NAME, PLATFORM_LANES)
-
-
-def _unknown(rows: list[ManagedTenantRow], stages: Mapping[str, str]) -> list[str]:
-    """Tenants that were made by an operator, and that the platform's chain has never heard of."""
-    return sorted(stages.keys() - {row.tenant for row in rows} - {PLATFORM_TENANT})
 
 
 def _who() -> dict[str, Any]:
