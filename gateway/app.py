@@ -42,11 +42,13 @@ from gateway.rest import (
     entries,
     joining,
     members,
+    parent_view,
     profile,
     roles,
     rooms,
     second_factor,
     sessions,
+    tenants,
     users,
 )
 from gateway.rest.access import RestServices, Verifier, gate
@@ -144,6 +146,7 @@ def create_app(services: GatewayServices) -> FastAPI:
 
     app = _fastapi(settings, lifespan)
     app.state.rest = RestServices(
+        reader=services.reader,
         actors=services.actors,
         tokens=tokens,
         sign_in=SignIn(services.reader, services.actors, tokens, guard, proofs),
@@ -162,6 +165,7 @@ def create_app(services: GatewayServices) -> FastAPI:
             services.clock,
         ),
         session_limit=Buckets("session", settings.requests_per_second_session, services.clock),
+        tenant_deletion_days=settings.tenant_deletion_days,
     )
     addresses = Buckets("address", settings.requests_per_second_address, services.clock)
     app.add_middleware(AddressLimit, buckets=addresses)
@@ -244,7 +248,7 @@ def _api() -> APIRouter:
     api = APIRouter(prefix="/api/v1", responses={"default": problems})
     for noun in (
         *(auth, profile, second_factor, joining, users, directory, sessions, roles),
-        *(rooms, members, entries, chain, audit),
+        *(rooms, members, entries, chain, audit, tenants, parent_view),
     ):
         api.include_router(noun.router())
     return api

@@ -31,7 +31,7 @@ from actors.protocol.ids import (
     is_token,
     time_ordered_id,
 )
-from actors.protocol.permissions import BUILT_IN, Permission, capability, known_permissions
+from actors.protocol.permissions import Permission, capability, known_permissions, permitted
 from actors.protocol.roles import Role
 from gateway.challenge import SecondFactorWanted
 from gateway.directory_sign_in import DirectorySignIn
@@ -436,7 +436,7 @@ class SessionCheck:
         """
         reader = await self.tenant_of(principal, enrolling=enrolling)
         if not principal.custom_role:
-            return Admitted(principal, reader, BUILT_IN[principal.role])
+            return Admitted(principal, reader, permitted(principal.tenant, principal.role))
         while True:
             heard = self._news
             permissions = await self._permitted(reader, principal.custom_role)

@@ -13,6 +13,25 @@ class TenantRow:
     lanes: int
     generation: int
     ingest_severity_min: int = 4
+    stage: str = ""
+    """What provisioning has taken from it: nothing, or one of `store.mongo.STAGES`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedTenantRow:
+    """What the platform's chain says of a tenant, as of `applied`. Times are Unix milliseconds.
+
+    `administrator` is who is to be made, with the hash of his password, as long as the tenant is being
+    created.
+    """
+
+    tenant: str
+    status: str
+    since_ms: int
+    due_ms: int | None
+    profile: dict[str, Any]
+    administrator: dict[str, Any] | None = field(repr=False)
+    applied: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +73,7 @@ class UserRow:
     disabled: bool
     password_hash: str = field(repr=False)
     deleted: bool = False
+    grants: dict[str, str] = field(default_factory=dict)
     applied: int = 0
     directory_key: str = ""
     """Who he is in the tenant's directory; empty for a local user."""

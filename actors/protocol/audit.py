@@ -41,7 +41,7 @@ def _kind(operation: str, object_field: str, values: str = "", **more: Any) -> A
 
 
 EVIDENCE_READ: Final = "evidence_read"
-EVIDENCE_TYPES: Final = frozenset({"room", "audit_log"})
+EVIDENCE_TYPES: Final = frozenset({"room", "audit_log", "room_list", "user_list"})
 """What evidence is about; which of them, stands in the record."""
 DIRECTORY_VALUES: Final = (
     "servers flavour tls bind_dn base_dn group_base user_filter group_filter netbios_domain grants"
@@ -94,6 +94,18 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
         method="rest",
     ),
     EVIDENCE_READ: _kind("evidence", "object_id", "details"),
+    "tenant_requested": _kind("tenant.create", "tenant"),
+    "tenant_adopted": _kind("tenant.adopt", "tenant", "name"),
+    "tenant_created": _kind("tenant.confirm_creation", "tenant", method="system"),
+    "tenant_changed": _kind("tenant.change", "tenant", "name phone industry country data_region"),
+    "tenant_suspended": _kind("tenant.suspend", "tenant", "reason"),
+    "tenant_resumed": _kind("tenant.resume", "tenant"),
+    "tenant_deletion_requested": _kind("tenant.delete", "tenant", "reason due_ms"),
+    "tenant_deletion_cancelled": _kind("tenant.cancel_deletion", "tenant"),
+    "tenant_destruction_begun": _kind("tenant.begin_destruction", "tenant", method="system"),
+    "tenant_destroyed": _kind("tenant.confirm_destruction", "tenant", method="system"),
+    "tenant_granted": _kind("tenant.grant", "tenant", "user former granted"),
+    "tenant_locked": _kind("tenant.lock", "", "locked reason", method="system"),
     "rejected": _kind("command.refuse", "", "code detail", outcome=REFUSED, method="nats"),
 }
 """Every kind that an auditor is shown more of than its name."""
@@ -101,7 +113,7 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
 
 FILTERS: Final = ("actor", "operation", "object_type", "object_id", "outcome", "address")
 TABLES: Final[Mapping[str, frozenset[str]]] = {
-    "details": frozenset({*FILTERS, "from", "to", "q", "format"}),
+    "details": frozenset({*FILTERS, "from", "to", "q", "format", "home"}),
     "proof": frozenset({"method"}),
 }
 """Fields that hold a table, and what may be shown of it. No other field is shown with anything inside."""

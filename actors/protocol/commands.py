@@ -14,7 +14,7 @@ from pydantic import (
 
 from actors.protocol.command import Command, Digest, MaybeRole, Name, Origin, Reason, TimeMs
 from actors.protocol.findings import Finding
-from actors.protocol.ids import RoomId, SessionId, UserId
+from actors.protocol.ids import RoomId, SessionId, TenantId, UserId
 from actors.protocol.limits import (
     ADDRESS_CHARS_MAX,
     DIRECTORY_KEY_CHARS_MAX,
@@ -38,6 +38,7 @@ from actors.protocol.second_factor_commands import (
     SecondFactorProof,
     SetSecondFactorPolicy,
 )
+from actors.protocol.tenancy import TenantAction
 
 DirectoryKey = Annotated[str, StringConstraints(max_length=DIRECTORY_KEY_CHARS_MAX)]
 
@@ -288,11 +289,37 @@ class RecordEvidenceRead(Command):
 
     type: Literal["record_evidence_read"] = "record_evidence_read"
     operation: Literal["read", "verify", "export"]
-    object_type: Literal["room", "audit_log"]
+    object_type: Literal["room", "audit_log", "room_list", "user_list"]
     object_id: UserId
     details: dict[Name, Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)]] = Field(
         default_factory=dict, max_length=EVIDENCE_DETAILS_MAX
     )
+
+
+class ManageTenant(Command):
+    """Ask the platform's actor for something about a tenant."""
+
+    type: Literal["manage_tenant"] = "manage_tenant"
+    tenant: TenantId
+    action: TenantAction
+
+
+class GrantTenant(Command):
+    """Let a user of the platform tenant read another tenant as somebody of this role would; None: no
+    longer."""
+
+    type: Literal["grant_tenant"] = "grant_tenant"
+    user: UserId
+    tenant: TenantId
+    granted: Literal[Role.TENANT_ADMIN, Role.ANALYST, Role.VIEWER] | None
+
+
+class LockTenant(Command):
+    """Let nobody sign in any more, or everybody again."""
+
+    type: Literal["lock_tenant"] = "lock_tenant"
+    locked: bool
+    reason: Reason = ""
 
 
 RoomCommand = Annotated[
@@ -324,7 +351,10 @@ TenantCommand = Annotated[
     | SynchroniseUser
     | RecordEvidenceRead
     | SecondFactorCommand
-    | PeopleCommand,
+    | PeopleCommand
+    | ManageTenant
+    | GrantTenant
+    | LockTenant,
     Field(discriminator="type"),
 ]
 
@@ -345,7 +375,10 @@ __all__ = [
     "EnableUser",
     "EndSession",
     "EndSessions",
+    "GrantTenant",
     "IncidentLink",
+    "LockTenant",
+    "ManageTenant",
     "OpenSession",
     "Origin",
     "Post",

@@ -1,7 +1,7 @@
 """What a room knows of itself: all that deciding needs, and nothing that reading can answer."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -15,6 +15,10 @@ class Moment(NamedTuple):
 
     head: int
     now_ms: int
+
+
+READERS: Final = frozenset({Role.VIEWER, Role.PLATFORM_VIEWER})
+"""Roles to which an open room is open for reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,11 @@ class RoomState:
         """What somebody may do here; None for somebody who may not know of the room."""
         listed = self.members.get(user)
         if listed is not None:
-            return listed
+            return RoomRole.OBSERVER if role is Role.PLATFORM_VIEWER else listed
         if role is Role.SYSTEM or role is Role.EXTERNAL:
             return RoomRole.MEMBER
         if role in self.open_to:
-            return RoomRole.OBSERVER if role is Role.VIEWER else RoomRole.MEMBER
+            return RoomRole.OBSERVER if role in READERS else RoomRole.MEMBER
         return None
 
 

@@ -30,7 +30,7 @@ from actors.protocol.events import (
 from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role
 from actors.tenant import sessions
-from actors.tenant.rights import may, refusal_to_give, refusal_to_touch
+from actors.tenant.rights import ADMINISTRATORS, may, refusal_to_give, refusal_to_touch
 from actors.tenant.state import TenantState, User
 from actors.tenant.users import PEOPLE, is_taken, unfit_text
 
@@ -101,7 +101,7 @@ def update(state: TenantState, command: UpdateUser) -> UserChanged | Rejection:
     beyond = refusal_to_give(state, command, role, custom_role) if another else None
     if beyond is not None:
         return beyond
-    if role is not Role.TENANT_ADMIN and _is_last_administrator(state, command.user):
+    if role is not user.role and _is_last_administrator(state, command.user):
         return _last_administrator()
     email = user.email if command.email is None else command.email.strip() or None
     unfit = unfit_text(command.display_name, email)
@@ -216,12 +216,9 @@ def _subject(
 
 
 def _is_last_administrator(state: TenantState, name: str) -> bool:
-    active = [
-        key
-        for key, user in state.users.items()
-        if user.is_active and user.role is Role.TENANT_ADMIN
-    ]
-    return active == [name]
+    role = state.users[name].role
+    active = [key for key, user in state.users.items() if user.is_active and user.role is role]
+    return role in ADMINISTRATORS and active == [name]
 
 
 def _last_administrator() -> Rejection:

@@ -27,6 +27,7 @@ from actors.tenant import (
     passwords,
     people,
     sessions,
+    tenancy,
     users,
 )
 from actors.tenant.state import TenantState
@@ -64,11 +65,18 @@ def decide(state: TenantState, command: TenantCommand, now_ms: int) -> TenantEve
 
 def _by_subject(
     state: TenantState,
-    command: directory.DirectoryCommand | enrolment.EnrolmentCommand | PeopleCommand,
+    command: (
+        directory.DirectoryCommand
+        | enrolment.EnrolmentCommand
+        | tenancy.TenancyCommand
+        | PeopleCommand
+    ),
     now_ms: int,
 ) -> TenantEventType | Rejection:
     if isinstance(command, directory.DirectoryCommand):
         return directory.decide(state, command)
     if isinstance(command, enrolment.EnrolmentCommand):
         return enrolment.decide(state, command)
+    if isinstance(command, tenancy.TenancyCommand):
+        return tenancy.decide(state, command, now_ms)
     return people.decide(state, command, now_ms)

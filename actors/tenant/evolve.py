@@ -11,6 +11,18 @@ from actors.protocol.events import (
     SessionOpened,
     SessionRefreshed,
     SessionsEnded,
+    TenantAdopted,
+    TenantChanged,
+    TenantCreated,
+    TenantDeletionCancelled,
+    TenantDeletionRequested,
+    TenantDestroyed,
+    TenantDestructionBegun,
+    TenantGranted,
+    TenantLocked,
+    TenantRequested,
+    TenantResumed,
+    TenantSuspended,
     UserChanged,
     UserCreated,
     UserDeleted,
@@ -30,7 +42,16 @@ from actors.protocol.second_factor_events import (
     SecondFactorRemoved,
     SecondFactorReset,
 )
-from actors.tenant import accounts, directory, enrolment, passwords, people, sessions, users
+from actors.tenant import (
+    accounts,
+    directory,
+    enrolment,
+    passwords,
+    people,
+    sessions,
+    tenancy,
+    users,
+)
 from actors.tenant.state import TenantState
 
 STATE_KINDS = frozenset(
@@ -56,6 +77,18 @@ STATE_KINDS = frozenset(
         SecondFactorReset,
         RecoveryCodesReplaced,
         SecondFactorPolicySet,
+        TenantRequested,
+        TenantAdopted,
+        TenantCreated,
+        TenantChanged,
+        TenantSuspended,
+        TenantResumed,
+        TenantDeletionRequested,
+        TenantDeletionCancelled,
+        TenantDestructionBegun,
+        TenantDestroyed,
+        TenantGranted,
+        TenantLocked,
     )
 ).union(people.STATE_KINDS)
 """Kinds that change the state."""
@@ -87,6 +120,8 @@ def _by_subject(state: TenantState, event: EventType, at_ms: int) -> TenantState
         return directory.evolve(state, event)
     if isinstance(event, enrolment.FactorEvent):
         return enrolment.evolve(state, event)
+    if isinstance(event, tenancy.TenancyEvent):
+        return tenancy.evolve(state, event, at_ms)
     if isinstance(event, PeopleEvent):
         return people.evolve(state, event, at_ms)
     if isinstance(event, SecondFactorPolicySet):

@@ -17,18 +17,23 @@ from actors.protocol.commands import (
     ResetSecondFactor,
     SetPassword,
 )
-from actors.protocol.ids import TENANT_ROOM, time_ordered_id
-from actors.protocol.roles import Role
+from actors.protocol.ids import PLATFORM_TENANT, TENANT_ROOM, time_ordered_id
+from actors.protocol.roles import PLATFORM_ROLES, Role
 from deploy.cli.administration import Json, platform_servers
 from deploy.cli.session import fail, run, show
 from deploy.context import User
 from deploy.people import OPERATOR, create_user, new_password, operator_client
+from deploy.provision.provisioner import ensure_platform_tenant
+from deploy.provision.tenants import open_platform
 from gateway.passwords import hash_password
 from store.driver import MongoConnection
 from store.keys import KeyRing, RootKey
 from store.reader import Reader, TenantReader
 from store.rows import UserRow
 
+ROLES_HELP: Final = (
+    "tenant_admin, analyst or viewer; in the tenant platform also platform_admin, platform_viewer."
+)
 PAGE_USERS: Final = 200
 """Users read from the store at a time."""
 
@@ -50,14 +55,19 @@ def register(app: typer.Typer) -> None:
 def user_create(
     tenant: str,
     username: str,
-    role: Annotated[str, typer.Option(help="tenant_admin, analyst or viewer.")] = "analyst",
+    role: Annotated[str, typer.Option(help=ROLES_HELP)] = "analyst",
     email: Annotated[str | None, typer.Option()] = None,
     as_json: Json = False,
 ) -> None:
     """Make a user with a generated password, shown once."""
+    if (role in PLATFORM_ROLES) and tenant != PLATFORM_TENANT:
+        fail(f"{role} is a role of the tenant {PLATFORM_TENANT!r} only", 2)
 
     async def work() -> None:
-        nats_url, _, secrets = platform_servers()
+        nats_url, mongo_url, secrets = platform_servers()
+        if tenant == PLATFORM_TENANT:
+            async with open_platform(secrets, nats_url, mongo_url) as platform:
+                await ensure_platform_tenant(platform)
         person = User(username, role, new_password())
         user_id = time_ordered_id("usr", time_ns() // 1_000_000, os.urandom(10))
         async with operator_client(nats_url, secrets) as client:

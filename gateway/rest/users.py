@@ -63,9 +63,13 @@ NewPassword = Annotated[
 ]
 Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
 RoleName = Annotated[
-    str, StringConstraints(pattern=r"^(tenant_admin|analyst|viewer|role_[A-Za-z0-9_-]{1,59})$")
+    str,
+    StringConstraints(
+        pattern=r"^(tenant_admin|analyst|viewer|platform_admin|platform_viewer|role_[A-Za-z0-9_-]{1,59})$"
+    ),
 ]
-"""A built-in role, or the id of one that the tenant has made."""
+"""A built-in role, or the id of one that the tenant has made. Roles of the platform count in its tenant,
+and are given by its administrators only."""
 
 
 class NewUser(Body):

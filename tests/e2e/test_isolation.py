@@ -131,6 +131,23 @@ ROUTES: Final[dict[str, Probe]] = {
     "GET /rooms/{room}/verify": Probe(),
     "GET /audit-logs": Probe(),
     "GET /audit-logs/export": Probe(),
+    "GET /tenants": Probe(),
+    "POST /tenants": Probe({"id": "planted", "name": "Planted"}),
+    "GET /tenants/{tenant}": Probe(),
+    "PATCH /tenants/{tenant}": Probe({"name": "Taken over"}),
+    "DELETE /tenants/{tenant}": Probe(),
+    "POST /tenants/{tenant}/suspend": Probe({}),
+    "POST /tenants/{tenant}/resume": Probe(),
+    "POST /tenants/{tenant}/cancel-deletion": Probe(),
+    "GET /auth/grants": Probe(),
+    "GET /users/{user}/grants": Probe(),
+    "PUT /users/{user}/grants/{tenant}": Probe({"role": "viewer"}),
+    "DELETE /users/{user}/grants/{tenant}": Probe(),
+    "GET /tenants/{tenant}/rooms": Probe(),
+    "GET /tenants/{tenant}/rooms/{room}": Probe(),
+    "GET /tenants/{tenant}/rooms/{room}/entries": Probe(),
+    "GET /tenants/{tenant}/users": Probe(),
+    "GET /tenants/{tenant}/audit-logs": Probe(),
 }
 """Every route of the OpenAPI document."""
 

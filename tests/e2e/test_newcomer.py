@@ -304,7 +304,7 @@ async def what_was_there_is_there_again(terminal: Terminal, room: str) -> None:
                 assert (await client.say(room, "still here", "c-1"))["seq"] == 3
                 verdicts = json.loads(await terminal.run("./wardroom verify --live --json"))
                 assert {each["tenant"]: each["verified"] for each in verdicts} == dict.fromkeys(
-                    ("acme", "globex", "initech"), True
+                    ("acme", "globex", "initech", "platform"), True
                 )
                 await running.interrupt(signal.SIGTERM)
                 assert await socket.closed() == 1012

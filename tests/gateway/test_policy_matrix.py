@@ -14,10 +14,10 @@ import pytest
 
 from actors.protocol.errors import ErrorCode
 from actors.protocol.ids import TENANT_ROOM
-from actors.protocol.permissions import BUILT_IN, Permission
+from actors.protocol.permissions import BUILT_IN, Permission, permitted
 from actors.protocol.roles import Role
 from gateway import policy
-from gateway.policy import DENIED, FRAMES, ROUTES, Need, Open, allows
+from gateway.policy import DENIED, FRAMES, ROUTES, Granted, Hidden, Need, Open, allows
 from gateway.tokens import Principal, new_principal
 from tests.gateway.serving import PASSWORD_HASH, Client, Served, peopled, served
 from tests.gateway.world import NOW_MS, World, room_command, tenant_command
@@ -28,6 +28,7 @@ PLACE: Final = {
     "role": "role_only",
     "session": "ses_only",
     "invitation": "inv_only",
+    "tenant": "only",
 }
 """What the slots of paths are filled with: things of the first tenant only."""
 OUTSIDE: Final = (
@@ -45,6 +46,8 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "POST /users/{user}/password": {"password": "a long password"},
     "PATCH /roles/{role}": {"name": "Another"},
     "PATCH /rooms/{room}": {"name": "Another"},
+    "PATCH /tenants/{tenant}": {"name": "Another"},
+    "PUT /users/{user}/grants/{tenant}": {"role": "viewer"},
     "PUT /rooms/{room}/members/{user}": {"role": "member"},
     "POST /rooms/{room}/entries": {"client_id": "c-1", "body": "hello"},
 }
@@ -90,6 +93,14 @@ ASKERS: Final = (
     _built_in("a viewer of another tenant", "usr_vera", Role.VIEWER, tenant="globex"),
     Asker("a custom role", "usr_custom", CUSTOM, custom_role="role_custom"),
     Asker("an empty role", "usr_empty", frozenset(), custom_role="role_empty"),
+    _built_in("an admin of the platform", "usr_petra", Role.PLATFORM_ADMIN, tenant="platform"),
+    _built_in("a viewer of the platform", "usr_vic", Role.PLATFORM_VIEWER, tenant="platform"),
+    Asker(
+        "a role of the platform in a tenant",
+        "usr_false",
+        permitted("acme", Role.PLATFORM_ADMIN),
+        Role.PLATFORM_ADMIN,
+    ),
     _built_in("an admin who must enrol", "usr_must", Role.TENANT_ADMIN, restricted=True),
     _built_in("the user himself, who must enrol", "usr_only", Role.ANALYST, restricted=True),
     Asker("a disabled user", "usr_disabled", None, Role.TENANT_ADMIN),
@@ -99,10 +110,10 @@ NOBODY: Final = Asker("no token", "", None)
 
 
 def _peopled() -> World:
-    world = peopled("acme", "globex")
+    world = peopled("acme", "globex", "platform")
 
-    def do(type_: str, **fields: Any) -> None:
-        world.commit("acme", TENANT_ROOM, tenant_command(type=type_, **fields))
+    def do(type_: str, *, tenant: str = "acme", **fields: Any) -> None:
+        world.commit(tenant, TENANT_ROOM, tenant_command(type=type_, **fields))
 
     roles = {"role_custom": CUSTOM, "role_empty": frozenset[Permission](), "role_only": CUSTOM}
     for role, permissions in roles.items():
@@ -115,15 +126,20 @@ def _peopled() -> World:
         name = asker.user.removeprefix("usr_")
         given: dict[str, Any] = {"custom_role": asker.custom_role} if asker.custom_role else {}
         facts = {"username": name, "display_name": name, "password_hash": PASSWORD_HASH}
-        do("create_user", user=asker.user, user_role=asker.role, **facts, **given)
-        opened = {"session": f"ses_{name}", "refresh": "0" * 64, "expires_ms": NOW_MS * 2}
-        do("open_session", user=asker.user, **opened)
+        place: dict[str, Any] = {"tenant": asker.tenant}
+        do("create_user", **place, user=asker.user, user_role=asker.role, **facts, **given)
+        opened: dict[str, Any] = {
+            "session": f"ses_{name}",
+            "refresh": "0" * 64,
+            "expires_ms": NOW_MS * 2,
+        }
+        do("open_session", **place, user=asker.user, **opened)
     invited = {"email": "nina@acme.example", "user_role": Role.VIEWER, "digest": "0" * 64}
     do("invite_user", invitation=PLACE["invitation"], expires_ms=NOW_MS * 2, **invited)
     do("disable_user", user="usr_disabled")
     do("end_sessions", user="usr_ended")
     members = dict.fromkeys(
-        ("usr_tom", "usr_vera", "usr_only", "usr_custom", "usr_empty"), "member"
+        ("usr_tom", "usr_vera", "usr_only", "usr_custom", "usr_empty", "usr_false"), "member"
     )
     create = {"type": "create_room", "name": "War room", "actor": "usr_ana", "members": members}
     world.commit("acme", PLACE["room"], room_command(**create))
@@ -173,7 +189,10 @@ def expected(need: Need, asker: Asker, slots: list[str]) -> str:
         return "must enrol"
     own = "user" in slots and asker.user == PLACE["user"]
     if not allows(need, asker.permissions, own=own):
-        return "denied"
+        hidden = isinstance(need, Hidden) and Permission.PLATFORM_READ not in asker.permissions
+        return "not there" if hidden else "denied"
+    if isinstance(need, Granted):
+        return "not there"
     return "not there" if slots and asker.tenant != "acme" else "passed"
 
 

@@ -26,6 +26,7 @@ from actors.room.state import Moment, RoomState
 from actors.runtime.projector import (
     directory_row,
     invitation_row,
+    managed_tenant_row,
     registration_row,
     role_row,
     room_row,
@@ -44,6 +45,7 @@ from store.rows import (
     DirectoryRow,
     InvitationRow,
     LoginCandidate,
+    ManagedTenantRow,
     RoleRow,
     RoomRow,
     SessionRow,
@@ -227,6 +229,23 @@ class World:
                 if name.casefold() in names or (wanted in names and only == tenant):
                     found.append(LoginCandidate(tenant, user))
         return found
+
+    async def managed_tenants(
+        self, platform: str, *, after: str, limit: int
+    ) -> list[ManagedTenantRow]:
+        """As `store.reader.Reader.managed_tenants`."""
+        place = self.at(platform, TENANT_ROOM)
+        found = sorted(item for item in place.state.tenants.items() if item[0] > after)
+        return [managed_tenant_row(name, facts, place.head) for name, facts in found][:limit]
+
+    async def managed_tenant(self, platform: str, tenant: str) -> ManagedTenantRow | None:
+        """As `store.reader.Reader.managed_tenant`."""
+        rows = await self.managed_tenants(platform, after="", limit=1_000)
+        return next((row for row in rows if row.tenant == tenant), None)
+
+    async def tenant_stages(self, tenants: list[str]) -> dict[str, str]:
+        """As `store.reader.Reader.tenant_stages`."""
+        return {tenant: "" for tenant in tenants if tenant in self.tenants}
 
     async def nobody(self) -> None:
         """As `store.reader.Reader.nobody`."""
