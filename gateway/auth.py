@@ -112,10 +112,12 @@ class SignIn:
                 refresh=refresh.digest,
                 expires_ms=_now_ms() + REFRESH_TTL_S * 1000,
                 address=address,
+                clearance=user.clearance,
             ),
         )
         await self._keep_up_with_cost(tenant, user, password)
-        return self._signed_in(new_principal(tenant, user.user, role, session), refresh)
+        principal = new_principal(tenant, user.user, role, session, user.clearance)
+        return self._signed_in(principal, refresh)
 
     async def refresh(self, text: str, origin: Origin | None = None) -> SignedIn:
         """Exchange a refresh token for the next pair; the old one is then good for nothing.
@@ -143,6 +145,7 @@ class SignIn:
                 actor=user.user,
                 role=role,
                 session=presented.session,
+                clearance=user.clearance,
                 presented=presented.digest,
                 refresh=following.digest,
                 expires_ms=_now_ms() + REFRESH_TTL_S * 1000,
@@ -151,7 +154,9 @@ class SignIn:
         if receipt.kind == SessionEnded.kind:
             # Somebody used this token before: the thief or the owner. Neither goes on.
             raise Refusal(ErrorCode.REFRESH_REUSED, "this token was used before; sign in again")
-        principal = new_principal(presented.tenant, user.user, role, presented.session)
+        principal = new_principal(
+            presented.tenant, user.user, role, presented.session, user.clearance
+        )
         return self._signed_in(principal, following)
 
     async def logout(self, principal: Principal, origin: Origin | None = None) -> None:

@@ -255,6 +255,7 @@ class Connection:
             "quiet": quiet,
             "body": frame.body,
             "thread": frame.thread,
+            "clearance": principal.clearance,
         }
         try:
             self._services.actors.post_nowait(principal.tenant, frame.room, orjson.dumps(command))
@@ -334,12 +335,14 @@ class Connection:
             write=self._out.write,
             settle=partial(self._settle, room),
             evict=partial(self._evicted, room),
+            clearance=principal.clearance,
         )
         history = RoomHistory(reader, room)
         feed = await self._services.fanout.join(principal.tenant, history, row.applied, follower)
         # The row may have been read before a removal that the feed is past already.
         listed = feed.is_member(principal.user, row.applied, principal.user in row.members)
-        if follower.listed_only and not listed:
+        hidden = feed.clearance_now(row.applied, row.clearance) > principal.clearance
+        if hidden or (follower.listed_only and not listed):
             self._services.fanout.leave(principal.tenant, feed, follower)
             raise no_such_room()
         return feed, follower
@@ -359,9 +362,9 @@ class Connection:
             await self._settled.wait()
         self._leave(room)
 
-    def _evicted(self, room: str) -> None:
+    def _evicted(self, room: str, reason: Refusal) -> None:
         self._leave(room)
-        self._out.reject(ErrorCode.NOT_A_MEMBER, "you are no longer a member of this room", room)
+        self._out.reject(reason.code, reason.detail, room)
 
     def _leave(self, room: str) -> None:
         principal = self._session.principal

@@ -22,6 +22,7 @@ from jwt.exceptions import InvalidTokenError
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import is_tenant_id, is_token
 from actors.protocol.limits import TIME_MS_MAX
+from actors.protocol.markings import HIGHEST, LOWEST
 from actors.protocol.roles import Role
 from gateway.limits import ACCESS_TTL_S, CLOCK_SKEW_S, TICKET_TTL_S, TOKEN_CHARS_MAX
 
@@ -65,6 +66,7 @@ class Principal:
     role: Role
     session: str
     expires: int
+    clearance: int = LOWEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ class Tokens:
             "tenant": principal.tenant,
             "role": principal.role.value,
             "sid": principal.session,
+            "clearance": principal.clearance,
             **more,
         }
         headers = {"typ": type_, "kid": self._keys.kid}
@@ -182,9 +185,11 @@ class Tokens:
         return claims
 
 
-def new_principal(tenant: str, user: str, role: Role, session: str) -> Principal:
+def new_principal(
+    tenant: str, user: str, role: Role, session: str, clearance: int = LOWEST
+) -> Principal:
     """Somebody who has just proved who he is."""
-    return Principal(tenant, user, role, session, int(time.time()) + ACCESS_TTL_S)
+    return Principal(tenant, user, role, session, int(time.time()) + ACCESS_TTL_S, clearance)
 
 
 def _principal(claims: Mapping[str, Any], expires: object) -> Principal:
@@ -197,7 +202,11 @@ def _principal(claims: Mapping[str, Any], expires: object) -> Principal:
         _refuse()
     if not isinstance(expires, int) or claims.get("role") not in _PEOPLE:
         _refuse()
-    return Principal(tenant, user, Role(claims["role"]), session, expires)
+    # A token of before there was such a thing has the lowest.
+    clearance = claims.get("clearance", LOWEST)
+    if type(clearance) is not int or not LOWEST <= clearance <= HIGHEST:
+        _refuse()
+    return Principal(tenant, user, Role(claims["role"]), session, expires, clearance)
 
 
 def _refuse() -> NoReturn:

@@ -17,7 +17,8 @@ class TenantRow:
 
 @dataclass(frozen=True, slots=True)
 class RoomRow:
-    """A room as of `applied`, the last seq that was folded into it."""
+    """A room as of `applied`, the last seq that was folded into it. `clearance` is what it takes to see it;
+    it, `tlp` and `pap` are missing in rows of before there was such a thing."""
 
     room: str
     name: str
@@ -29,6 +30,9 @@ class RoomRow:
     created_ms: int
     created_by: str
     applied: int
+    clearance: int = 0
+    tlp: str = "AMBER"
+    pap: str = "AMBER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class UserRow:
     password_hash: str = field(repr=False)
     deleted: bool = False
     applied: int = 0
+    clearance: int = 0
 
     @property
     def is_active(self) -> bool:

@@ -45,7 +45,7 @@ EVIDENCE_TYPES: Final = frozenset({"room", "audit_log"})
 """What evidence is about; which of them, stands in the record."""
 AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "user_created": _kind("user.create", "user", "username email display_name role"),
-    "user_changed": _kind("user.change", "user", "username email display_name role"),
+    "user_changed": _kind("user.change", "user", "username email display_name role clearance"),
     "user_disabled": _kind("user.disable", "user", "reason"),
     "user_enabled": _kind("user.enable", "user"),
     "user_deleted": _kind("user.delete", "user", "username email reason"),

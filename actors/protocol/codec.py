@@ -8,7 +8,7 @@ import orjson
 from actors.protocol.commands import Command, Origin, Post
 from actors.protocol.events import MESSAGE, STRUCTURED, EventType, MessagePosted
 
-TRANSPORT_FIELDS: Final = {"client_id", "actor", "role", "ref", "quiet", "origin"}
+TRANSPORT_FIELDS: Final = {"client_id", "actor", "role", "clearance", "ref", "quiet", "origin"}
 """Fields of a command that say who asks and how to answer, not what is asked."""
 
 

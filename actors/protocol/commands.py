@@ -1,7 +1,7 @@
 """What can be asked of an actor. One command makes at most one record, so that a commit that was
 cut in the middle is continued, never repeated."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -23,6 +23,7 @@ from actors.protocol.limits import (
     REASON_CHARS_MAX,
     TIME_MS_MAX,
 )
+from actors.protocol.markings import LOWEST, Clearance, Pap, Tlp
 from actors.protocol.roles import Role, RoomRole
 
 Name = Annotated[
@@ -31,6 +32,12 @@ Name = Annotated[
 Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TimeMs = Annotated[int, Field(ge=0, le=TIME_MS_MAX)]
+
+
+def _if_given() -> Any:
+    """A field that is left out where it says nothing: commands of before there was such a thing keep
+    their fingerprints."""
+    return Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Origin(BaseModel):
@@ -47,7 +54,8 @@ class Command(BaseModel):
 
     `ref` is the asker's own mark, repeated in the reply; with `quiet` a success is not replied to,
     because the asker sees the committed event anyway. `origin` is recorded, but is no part of what is
-    asked: the same command from another address is the same command.
+    asked: the same command from another address is the same command. `clearance` is the asker's, as
+    `role` is; a system needs none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +66,7 @@ class Command(BaseModel):
     ref: str = ""
     quiet: bool = False
     origin: Origin | None = Field(default=None, exclude_if=lambda value: value is None)
+    clearance: Clearance = Field(default=LOWEST, exclude_if=lambda value: value == LOWEST)
 
 
 class Post(Command):
@@ -90,6 +99,9 @@ class CreateRoom(Command):
     incident: IncidentLink | None = None
     members: dict[UserId, RoomRole] = Field(default_factory=dict, max_length=MEMBERS_MAX)
     open_to: frozenset[Role] = frozenset()
+    room_clearance: Clearance | None = _if_given()
+    tlp: Tlp | None = _if_given()
+    pap: Pap | None = _if_given()
 
     @field_serializer("open_to")
     def _in_one_order(self, open_to: frozenset[Role]) -> list[Role]:
@@ -102,6 +114,15 @@ class RenameRoom(Command):
 
     type: Literal["rename_room"] = "rename_room"
     name: Name
+
+
+class MarkRoom(Command):
+    """Mark a room otherwise. What is None stays as it is."""
+
+    type: Literal["mark_room"] = "mark_room"
+    room_clearance: Clearance | None = None
+    tlp: Tlp | None = None
+    pap: Pap | None = None
 
 
 class PutMember(Command):
@@ -160,6 +181,7 @@ class UpdateUser(Command):
     display_name: Name | None = None
     email: Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)] | None = None
     user_role: Role | None = None
+    user_clearance: Clearance | None = _if_given()
 
 
 class DisableUser(Command):
@@ -270,6 +292,7 @@ RoomCommand = Annotated[
     Post
     | CreateRoom
     | RenameRoom
+    | MarkRoom
     | PutMember
     | RemoveMember
     | CloseRoom
@@ -310,6 +333,7 @@ __all__ = [
     "EndSession",
     "EndSessions",
     "IncidentLink",
+    "MarkRoom",
     "OpenSession",
     "Origin",
     "Post",

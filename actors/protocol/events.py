@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actors.protocol.commands import IncidentLink
 from actors.protocol.findings import Finding
+from actors.protocol.markings import Clearance, Marking
 from actors.protocol.roles import Role, RoomRole
 
 MESSAGE = "message"
@@ -43,6 +44,15 @@ class RoomCreated(Structured):
     incident: IncidentLink | None
     members: dict[str, RoomRole]
     open_to: tuple[Role, ...]
+    marking: Marking | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class RoomMarked(Structured):
+    """How a room was marked, and how it is."""
+
+    kind: ClassVar[str] = "room_marked"
+    before: Marking
+    after: Marking
 
 
 class RoomRenamed(Structured):
@@ -102,10 +112,12 @@ class Profile(BaseModel):
     display_name: str
     email: str | None
     role: Role
+    clearance: Clearance | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class UserChanged(Structured):
-    """A user's facts before and after; another role ends the sessions that have the old one."""
+    """A user's facts before and after; another role or clearance ends the sessions that
+    have the old one. The clearance is left out where it was the lowest and is."""
 
     kind: ClassVar[str] = "user_changed"
     user: str
@@ -205,6 +217,7 @@ RoomEventType = (
     MessagePosted
     | RoomCreated
     | RoomRenamed
+    | RoomMarked
     | MemberAdded
     | MemberRemoved
     | RoomClosed
@@ -235,6 +248,7 @@ STRUCTURED: dict[str, type[Structured]] = {
     for model in (
         RoomCreated,
         RoomRenamed,
+        RoomMarked,
         MemberAdded,
         MemberRemoved,
         RoomClosed,

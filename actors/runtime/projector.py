@@ -59,6 +59,9 @@ def room_row(room: str, state: RoomState, applied: int) -> RoomRow:
         created_ms=state.created_ms,
         created_by=state.created_by,
         applied=applied,
+        clearance=state.marking.clearance,
+        tlp=str(state.marking.tlp),
+        pap=str(state.marking.pap),
     )
 
 
@@ -74,6 +77,7 @@ def user_row(name: str, user: User, applied: int) -> UserRow:
         password_hash=user.password_hash,
         deleted=user.deleted,
         applied=applied,
+        clearance=user.clearance,
     )
 
 

@@ -28,7 +28,7 @@ from actors.protocol.events import (
     UserEnabled,
 )
 from actors.protocol.roles import Role
-from actors.tenant import sessions
+from actors.tenant import clearance, sessions
 from actors.tenant.state import TenantState, User
 from actors.tenant.users import PEOPLE, is_administrator, is_taken, unfit_text
 
@@ -65,6 +65,7 @@ def evolve(state: TenantState, event: UserEvent) -> TenantState:
             user = replace(
                 user, display_name=after.display_name, email=after.email, role=after.role
             )
+            user = clearance.granted(user, after)
         case UserDisabled():
             user, ended = replace(user, disabled=True), event.sessions
         case UserEnabled():
@@ -79,8 +80,9 @@ def evolve(state: TenantState, event: UserEvent) -> TenantState:
 
 
 def update(state: TenantState, command: UpdateUser) -> UserChanged | Rejection:
-    """Change a user's name, e-mail or role."""
-    user = _subject(state, command, command.user, self_too=command.user_role is None)
+    """Change a user's name, e-mail, role or clearance."""
+    takes_administrator = command.user_role is not None or command.user_clearance is not None
+    user = _subject(state, command, command.user, self_too=not takes_administrator)
     if isinstance(user, Rejection):
         return user
     role = command.user_role or user.role
@@ -89,18 +91,26 @@ def update(state: TenantState, command: UpdateUser) -> UserChanged | Rejection:
     if role is not Role.TENANT_ADMIN and _is_last_administrator(state, command.user):
         return _last_administrator()
     email = user.email if command.email is None else command.email.strip() or None
-    unfit = unfit_text(command.display_name, email)
+    level = user.clearance if command.user_clearance is None else command.user_clearance
+    unfit = unfit_text(command.display_name, email) or clearance.refusal_to_grant(
+        state, command, user.clearance, level
+    )
     if unfit is not None:
         return unfit
     if email is not None and is_taken(state, {email.casefold()}, but=command.user):
         return Rejection(ErrorCode.CONFLICT, "the e-mail is taken")
     return UserChanged(
         user=command.user,
-        before=_profile(user),
+        before=_profile(user, level),
         after=Profile(
-            display_name=command.display_name or user.display_name, email=email, role=role
+            display_name=command.display_name or user.display_name,
+            email=email,
+            role=role,
+            clearance=clearance.told(level, user.clearance),
         ),
-        sessions=sessions.of_user(state, command.user) if role is not user.role else (),
+        sessions=sessions.of_user(state, command.user)
+        if role is not user.role or level != user.clearance
+        else (),
     )
 
 
@@ -152,6 +162,9 @@ def set_password(state: TenantState, command: SetPassword) -> PasswordChanged | 
     user = _subject(state, command, command.user, self_too=command.keep is not None)
     if isinstance(user, Rejection):
         return user
+    beyond = clearance.refusal_to_speak_for(state, command, command.user)
+    if beyond is not None:
+        return beyond
     if command.keep is not None:
         session = state.sessions.get(command.keep)
         if command.actor != command.user or session is None or session.user != command.user:
@@ -206,5 +219,10 @@ def _last_administrator() -> Rejection:
     return Rejection(ErrorCode.CONFLICT, detail)
 
 
-def _profile(user: User) -> Profile:
-    return Profile(display_name=user.display_name, email=user.email, role=user.role)
+def _profile(user: User, level: int) -> Profile:
+    return Profile(
+        display_name=user.display_name,
+        email=user.email,
+        role=user.role,
+        clearance=clearance.told(user.clearance, level),
+    )

@@ -32,6 +32,8 @@ def open_session(
     if command.role not in (user.role, Role.SYSTEM):
         # The token would speak for a role that he has lost since the gateway looked.
         return Rejection(ErrorCode.LOGIN_FAILED, "the user was changed meanwhile; sign in again")
+    if command.clearance != user.clearance and command.role is not Role.SYSTEM:
+        return Rejection(ErrorCode.LOGIN_FAILED, "the user was changed meanwhile; sign in again")
     living = [item for item in state.sessions.values() if item.expires_ms > now_ms]
     if sum(item.user == command.user for item in living) >= SESSIONS_PER_USER_MAX:
         detail = f"{SESSIONS_PER_USER_MAX} sessions are open; sign out everywhere first"
@@ -55,6 +57,9 @@ def refresh(
     user = state.users.get(session.user)
     if user is None or not user.is_active:
         return SessionEnded(session=command.session, reason="the user is disabled")
+    if command.clearance > user.clearance:
+        # The next token would speak for a clearance that he has lost since the gateway looked.
+        return Rejection(ErrorCode.SESSION_ENDED, "the user was changed meanwhile; sign in again")
     if command.presented != session.refresh:
         return SessionEnded(session=command.session, reason=REUSED)
     return SessionRefreshed(

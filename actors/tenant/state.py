@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from actors.protocol.markings import LOWEST
 from actors.protocol.roles import Role
 
 
@@ -19,6 +20,7 @@ class User:
     password_hash: str = field(repr=False)
     disabled: bool = False
     deleted: bool = False
+    clearance: int = LOWEST
 
     @property
     def is_active(self) -> bool:
@@ -54,6 +56,8 @@ def _user_fields(user: User) -> dict[str, Any]:
     # Left out where it says nothing: states of before there was such a thing keep their bytes.
     if not user.deleted:
         del fields["deleted"]
+    if user.clearance == LOWEST:
+        del fields["clearance"]
     return fields
 
 

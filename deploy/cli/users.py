@@ -9,11 +9,19 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from actors.protocol.commands import Command, DisableUser, EnableUser, Origin, SetPassword
+from actors.protocol.commands import (
+    Command,
+    DisableUser,
+    EnableUser,
+    Origin,
+    SetPassword,
+    UpdateUser,
+)
 from actors.protocol.ids import TENANT_ROOM, time_ordered_id
+from actors.protocol.markings import CLEARANCES
 from actors.protocol.roles import Role
 from deploy.cli.administration import Json, platform_servers
-from deploy.cli.session import fail, run, show
+from deploy.cli.session import clearance_of, fail, run, show
 from deploy.context import User
 from deploy.people import OPERATOR, create_user, new_password, operator_client
 from gateway.passwords import hash_password
@@ -36,6 +44,7 @@ def register(app: typer.Typer) -> None:
     user.command("disable")(user_disable)
     user.command("enable")(user_enable)
     user.command("password")(user_password)
+    user.command("clearance")(user_clearance)
     app.add_typer(user, name="user")
 
 
@@ -80,9 +89,11 @@ def user_list(
                     "role": row.role,
                     "disabled": row.disabled,
                     "deleted": row.deleted,
+                    "clearance": row.clearance,
                 }
                 mark = "  (disabled)" if row.disabled else ""
-                show(answer, as_json=as_json, line=f"{row.username}  {row.role}{mark}")
+                line = f"{row.username}  {row.role}  {CLEARANCES[row.clearance]}{mark}"
+                show(answer, as_json=as_json, line=line)
 
     run(work)
 
@@ -100,6 +111,18 @@ def user_disable(
 def user_enable(tenant: str, username: str, as_json: Json = False) -> None:
     """Let a disabled user in again."""
     _change(tenant, username, lambda who: EnableUser(**who), "enabled", as_json)
+
+
+def user_clearance(
+    tenant: str,
+    username: str,
+    level: Annotated[str, typer.Argument(help=f"One of {', '.join(CLEARANCES)}.")],
+    as_json: Json = False,
+) -> None:
+    """Give a user another clearance; his sessions end at once. Where nobody has one yet, this is how it
+    begins: an administrator gives no more than he has."""
+    wanted = clearance_of(level)
+    _change(tenant, username, lambda who: UpdateUser(user_clearance=wanted, **who), level, as_json)
 
 
 def user_password(tenant: str, username: str, as_json: Json = False) -> None:

@@ -51,6 +51,7 @@ class Me(BaseModel):
     role: str
     tenant: str
     session: str
+    clearance: int
 
 
 class WebSocketTicket(BaseModel):
@@ -90,6 +91,7 @@ async def me(caller: SignedIn) -> Me:
         role=user.role,
         tenant=caller.principal.tenant,
         session=caller.principal.session,
+        clearance=caller.principal.clearance,
     )
 
 

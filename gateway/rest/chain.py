@@ -13,6 +13,7 @@ from gateway.evidence import Reading
 from gateway.rest.access import DEFAULT_LIMIT, Limit, Services, SignedIn, VisibleRoom
 from gateway.rest.entries import After
 from gateway.rest.strict import StrictRoute
+from gateway.rooms import require_clearance_up_to
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,9 @@ async def list_headers(
     reading = Reading("read", "room", row.room)
     await services.evidence.note(caller.principal, caller.origin, reading)
     headers = await caller.reader.headers(row.room, after=after, limit=limit)
+    if headers:
+        last = int(headers[-1]["seq"])
+        await require_clearance_up_to(caller.reader, caller.principal, row, last)
     following = str(headers[-1]["seq"]) if len(headers) == limit else None
     return HeaderPage(items=headers, next=following)
 

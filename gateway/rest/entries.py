@@ -23,6 +23,7 @@ from gateway.rest.access import (
     send,
 )
 from gateway.rest.strict import StrictRoute
+from gateway.rooms import require_clearance_up_to
 from gateway.session import refusal_of_text
 
 
@@ -77,6 +78,8 @@ async def list_entries(
     stored = await caller.reader.entries(
         row.room, after=after, before=before, limit=limit, kind=kind
     )
+    if stored:
+        await require_clearance_up_to(caller.reader, caller.principal, row, stored[-1].seq)
     user = caller.principal.user
     items = [encode_entry(entry_of(entry)).payload_for(user) for entry in stored]
     # A page that ends before a seq is paged backwards, by its own first entry.

@@ -21,6 +21,7 @@ from actors.protocol.commands import (
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import TENANT_ROOM, TOKEN_PATTERN, derived_id, time_ordered_id
 from actors.protocol.limits import NAME_CHARS_MAX, REASON_CHARS_MAX
+from actors.protocol.markings import Clearance
 from actors.protocol.roles import Role
 from gateway.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from gateway.rest.access import (
@@ -75,10 +76,12 @@ class UserChange(Body):
     display_name: Name | None = None
     email: EmailOrNone | None = None
     role: RoleName | None = None
+    clearance: Clearance | None = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
-        if self.display_name is None and self.email is None and self.role is None:
+        facts = (self.display_name, self.email, self.role, self.clearance)
+        if all(value is None for value in facts):
             raise ValueError("name something to change")
         return self
 
@@ -105,6 +108,7 @@ class UserView(BaseModel):
     role: str
     disabled: bool
     deleted: bool
+    clearance: int
 
 
 class UserPage(BaseModel):
@@ -131,6 +135,7 @@ def view_of(row: UserRow) -> UserView:
         role=row.role,
         disabled=row.disabled,
         deleted=row.deleted,
+        clearance=row.clearance,
     )
 
 
@@ -225,12 +230,14 @@ async def change_user(
     services: Services,
     key: IdempotencyKey = None,
 ) -> UserChanged:
-    """Change a user's name, e-mail or role. Another role ends the sessions that have the old one."""
+    """Change a user's name, e-mail, role or clearance. Another role or clearance ends the sessions that
+    have the old one; nobody gives more clearance than he has himself."""
     command = UpdateUser(
         **_about(user, caller, key),
         display_name=body.display_name,
         email=body.email,
         user_role=Role(body.role) if body.role else None,
+        user_clearance=body.clearance,
     )
     return await commit(services, caller, user, command)
 

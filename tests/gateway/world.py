@@ -227,14 +227,20 @@ class MemoryTenantReader:
         stale = self._world.stale_rows.get((self.tenant, room))
         return stale or row_of(self._world.rooms.get((self.tenant, room)))
 
-    async def rooms_for(self, user: str, role: str, *, after: str, limit: int) -> list[RoomRow]:
+    async def rooms_for(
+        self, user: str, role: str, *, after: str, limit: int, clearance: int = 0
+    ) -> list[RoomRow]:
         await self._read()
         rows = [
             row
             for (tenant, room), place in sorted(self._world.rooms.items())
             if tenant == self.tenant and room > after and (row := row_of(place)) is not None
         ]
-        return [row for row in rows if user in row.members or role in row.open_to][:limit]
+        return [
+            row
+            for row in rows
+            if row.clearance <= clearance and (user in row.members or role in row.open_to)
+        ][:limit]
 
     async def head(self, room: str) -> int:
         await self._read()
