@@ -253,8 +253,7 @@ class Connection:
             "role": principal.role,
             "ref": f"{REF_PREFIX}{self.number}.{frame.room}",
             "quiet": quiet,
-            "body": frame.body,
-            "thread": frame.thread,
+            **frame.said(),
             "clearance": principal.clearance,
         }
         try:
@@ -297,7 +296,8 @@ class Connection:
             detail = "no receipt in time; send it again with the same client_id"
             self._out.reject(ErrorCode.OUTCOME_UNKNOWN, detail, room, client_id)
         else:
-            self._out.write(encode_text_frame(encode_entry(entry_of(stored)).own_payload()))
+            own = encode_entry(entry_of(stored)).payload_for(principal.user, principal.clearance)
+            self._out.write(encode_text_frame(own))
 
     def _comes_in_turn(self, room: str, seq: int) -> bool:
         subscription = self._session.subscriptions.get(room)

@@ -59,7 +59,8 @@ class Follower:
 
     def send(self, entries: list[EncodedEntry]) -> None:
         """Write entries, in this user's copies."""
-        self.write(b"".join(encode_text_frame(e.payload_for(self.user)) for e in entries))
+        copies = [entry.payload_for(self.user, self.clearance) for entry in entries]
+        self.write(b"".join(map(encode_text_frame, copies)))
         self.sent = entries[-1].seq
         self.settle_own(entries)
 
@@ -268,8 +269,12 @@ class RoomFeed:
         authors = {entry.actor for entry in encoded}
         copies: dict[str, _AuthorCopy] = {}
         others: list[Follower] = []
+        level = max(entry.clearance for entry in encoded)
         for follower in self._live:
             user = follower.user
+            if follower.clearance < level:
+                follower.send(encoded)
+                continue
             if user not in authors:
                 others.append(follower)
                 continue

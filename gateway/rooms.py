@@ -1,8 +1,11 @@
 """Which rooms somebody may know of. Whether he may write there is decided where it is committed."""
 
-from actors.protocol.codec import event_of
+from typing import Any
+
+from actors.protocol.codec import body_of, clearance_of, event_of
 from actors.protocol.errors import ErrorCode, Refusal
-from actors.protocol.events import RoomMarked
+from actors.protocol.events import MarkedMessagePosted, RoomMarked
+from gateway.inaccessible import INACCESSIBLE
 from gateway.tokens import Principal
 from store.reader import Selection, TenantReader
 from store.rows import RoomRow
@@ -48,3 +51,29 @@ async def require_clearance_up_to(
         event = event_of(marked.kind, marked.content, None) if marked.content else None
         if not isinstance(event, RoomMarked) or event.after.clearance > principal.clearance:
             raise no_such_room()
+
+
+_PLACE: tuple[str, ...] = ("v", "tenant", "room", "seq", "prev", "hash")
+"""What is left of a header for whoever may not see its entry."""
+
+
+async def veiled_headers(
+    reader: TenantReader, principal: Principal, row: RoomRow, headers: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Headers, ascending, with nothing but their place of entries that the principal may not see."""
+    if all(header["kind"] != MarkedMessagePosted.kind for header in headers):
+        return headers
+    first, last = headers[0]["seq"], headers[-1]["seq"]
+    kinds = frozenset({MarkedMessagePosted.kind})
+    marked = await reader.newest(row.room, Selection(first, last + 1, kinds), len(headers))
+    visible = {
+        entry.seq
+        for entry in marked
+        if clearance_of(entry.kind, body_of(entry.kind, entry.content)) <= principal.clearance
+    }
+    return [
+        header
+        if header["kind"] != MarkedMessagePosted.kind or header["seq"] in visible
+        else {**{name: header[name] for name in _PLACE if name in header}, "kind": INACCESSIBLE}
+        for header in headers
+    ]

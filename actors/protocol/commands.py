@@ -70,11 +70,20 @@ class Command(BaseModel):
 
 
 class Post(Command):
-    """Say something in a room; `thread` is the seq of the entry that is answered."""
+    """Say something in a room; `thread` is the seq of the entry that is answered. The rest marks it more
+    strictly than its room."""
 
     type: Literal["post"] = "post"
     body: str
     thread: int | None = None
+    entry_clearance: Clearance | None = _if_given()
+    tlp: Tlp | None = _if_given()
+    pap: Pap | None = _if_given()
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether it has a marking of its own."""
+        return any(value is not None for value in (self.entry_clearance, self.tlp, self.pap))
 
 
 class IncidentLink(BaseModel):

@@ -37,6 +37,16 @@ class Structured(BaseModel):
     request: str = ""
 
 
+class MarkedMessagePosted(Structured):
+    """Somebody said something that is marked by itself. `thread` is kept where a message has it: outside
+    of the content."""
+
+    kind: ClassVar[str] = "marked_message"
+    text: str
+    marking: Marking
+    thread: int | None = Field(default=None, exclude=True)
+
+
 class RoomCreated(Structured):
     kind: ClassVar[str] = "room_created"
     name: str
@@ -215,6 +225,7 @@ class EvidenceRead(Structured):
 
 RoomEventType = (
     MessagePosted
+    | MarkedMessagePosted
     | RoomCreated
     | RoomRenamed
     | RoomMarked
@@ -246,6 +257,7 @@ EventType = RoomEventType | TenantEventType
 STRUCTURED: dict[str, type[Structured]] = {
     model.kind: model
     for model in (
+        MarkedMessagePosted,
         RoomCreated,
         RoomRenamed,
         RoomMarked,

@@ -5,7 +5,7 @@ Clearance is enforced here. The Traffic Light Protocol (FIRST, TLP 2.0) and the 
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +15,9 @@ LOWEST: Final = 0
 HIGHEST: Final = len(CLEARANCES) - 1
 
 Clearance = Annotated[int, Field(ge=LOWEST, le=HIGHEST)]
+TlpName = Literal["RED", "AMBER+STRICT", "AMBER", "GREEN", "CLEAR"]
+PapName = Literal["RED", "AMBER", "GREEN", "CLEAR"]
+"""The same words for models that bend no type."""
 
 
 class Tlp(StrEnum):

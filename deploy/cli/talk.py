@@ -98,12 +98,22 @@ def _marking(clearance: str | None, tlp: str | None, pap: str | None) -> dict[st
     return {name: value for name, value in given.items() if value is not None}
 
 
-def post(room: str, text: str, user: As = None, as_json: Json = False) -> None:
-    """Say something; the answer is the receipt: seq and hash."""
+def post(  # noqa: PLR0913 -- a parameter is an option
+    room: str,
+    text: str,
+    clearance: Clearance = None,
+    tlp: TlpOption = None,
+    pap: PapOption = None,
+    user: As = None,
+    as_json: Json = False,
+) -> None:
+    """Say something; the answer is the receipt: seq and hash. It may be marked, more strictly than its
+    room."""
+    marking = _marking(clearance, tlp, pap)
 
     async def work() -> None:
         client_id = secrets.token_hex(16)
-        body = {"client_id": client_id, "kind": "message", "body": text}
+        body = {"client_id": client_id, "kind": "message", "body": text, **marking}
         async with signed_in(user) as api:
             receipt = await api.call("POST", f"/rooms/{room}/entries", body)
         show(receipt, as_json=as_json, line=f"#{receipt['seq']}  {receipt['hash']}")
@@ -140,7 +150,7 @@ def _line(frame: dict[str, Any]) -> str:
             f"{finding['title']} (severity {finding['severity']}, {finding['event_count']} events)"
         )
     said = body if isinstance(body, str) else orjson.dumps(body).decode()
-    return f"#{frame['seq']:<5} {frame['at']}  {frame['actor']:<20} {frame['kind']:<13} {said}"
+    return f"#{frame['seq']:<5} {frame['at']}  {frame.get('actor', '-'):<20} {frame['kind']:<13} {said}"
 
 
 def publish(

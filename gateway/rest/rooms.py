@@ -19,7 +19,7 @@ from actors.protocol.commands import (
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import ROOM_PATTERN, UserId, derived_id, time_ordered_id
 from actors.protocol.limits import NAME_CHARS_MAX, REASON_CHARS_MAX
-from actors.protocol.markings import Clearance, Pap, Tlp
+from actors.protocol.markings import Clearance, Pap, PapName, Tlp, TlpName
 from actors.protocol.roles import Role, RoomRole
 from gateway.frames import rfc3339
 from gateway.limits import CREATE_MEMBERS_MAX
@@ -43,8 +43,6 @@ from store.rows import RoomRow
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_CHARS_MAX)]
 _Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
 RoomRoleName = Literal["owner", "member", "observer"]
-TlpName = Literal["RED", "AMBER+STRICT", "AMBER", "GREEN", "CLEAR"]
-PapName = Literal["RED", "AMBER", "GREEN", "CLEAR"]
 
 
 class NewRoom(Body):

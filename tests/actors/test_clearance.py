@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.protocol.codec import fingerprint
+from actors.protocol.codec import (
+    body_of,
+    clearance_of,
+    content_of,
+    fingerprint,
+    recorded_fingerprint,
+    target_of,
+)
 from actors.protocol.commands import (
     CloseRoom,
     Command,
@@ -23,7 +30,13 @@ from actors.protocol.commands import (
     UpdateUser,
 )
 from actors.protocol.errors import ErrorCode, Rejection
-from actors.protocol.events import RoomCreated, RoomMarked, UserChanged
+from actors.protocol.events import (
+    MarkedMessagePosted,
+    MessagePosted,
+    RoomCreated,
+    RoomMarked,
+    UserChanged,
+)
 from actors.protocol.markings import CLEARANCES, HIGHEST, LOWEST, UNMARKED, Marking, Pap, Tlp
 from actors.protocol.roles import Role, RoomRole
 from actors.room.decide import decide
@@ -224,3 +237,50 @@ def test_a_member_of_a_room_is_listed_whatever_his_clearance() -> None:
     assert state.members["nina"] is RoomRole.MEMBER
     nina = Person("nina", Role.ANALYST)
     assert code(decide(state, nina.asks(Post, body="x", clearance=1), NOW)) is ErrorCode.NOT_FOUND
+
+
+# Entries ----------------------------------------------------------------------------------------
+
+markings = st.builds(Marking, clearance=levels, tlp=st.sampled_from(Tlp), pap=st.sampled_from(Pap))
+
+
+@given(markings, markings, levels)
+def test_an_entry_is_marked_as_strictly_as_its_room_or_more_and_not_beyond_its_author(
+    of_room: Marking, of_entry: Marking, own: int
+) -> None:
+    marks = {"entry_clearance": of_entry.clearance, "tlp": of_entry.tlp, "pap": of_entry.pap}
+    asked = OWNER.asks(Post, body="hello", thread=3, clearance=own, **marks)
+    outcome = decide(room(marking=of_room), asked, NOW)
+    stricter = (
+        of_entry.clearance >= of_room.clearance
+        and list(Tlp).index(of_entry.tlp) <= list(Tlp).index(of_room.tlp)
+        and list(Pap).index(of_entry.pap) <= list(Pap).index(of_room.pap)
+    )
+    if own < of_room.clearance:
+        assert code(outcome) is ErrorCode.NOT_FOUND
+    elif not stricter:
+        assert code(outcome) is ErrorCode.INVALID
+    elif of_entry.clearance > own:
+        assert code(outcome) is ErrorCode.FORBIDDEN
+    else:
+        assert isinstance(outcome, MarkedMessagePosted)
+        assert outcome.marking == of_entry
+        content = content_of(outcome, fingerprint(asked))
+        assert target_of(outcome) == 3
+        body = body_of(outcome.kind, content)
+        assert body == {"text": "hello", "marking": of_entry.model_dump(mode="json")}
+        assert recorded_fingerprint(outcome.kind, content, 3) == fingerprint(asked)
+        assert clearance_of(outcome.kind, body) == of_entry.clearance
+
+
+def test_a_message_that_is_not_marked_is_what_it_always_was() -> None:
+    plain = OWNER.asks(Post, body="hello", clearance=2)
+    outcome = decide(marked(2), plain, NOW)
+    assert isinstance(outcome, MessagePosted)
+    assert clearance_of(outcome.kind, "hello") == LOWEST
+    same = OWNER.asks(Post, body="hello", tlp=Tlp.RED)
+    assert fingerprint(plain) != fingerprint(same)
+
+
+def test_of_an_entry_that_was_erased_the_strictest_is_believed() -> None:
+    assert clearance_of(MarkedMessagePosted.kind, None) == HIGHEST

@@ -1,7 +1,11 @@
 """Clearance through the public surface, at two real gateways: what is taken away holds at once."""
 
 import asyncio
+import hashlib
+from itertools import pairwise
 from typing import Final
+
+import rfc8785
 
 from actors.protocol.commands import UpdateUser
 from actors.protocol.ids import TENANT_ROOM
@@ -14,6 +18,7 @@ from tests.e2e.system import Company
 AT_ONCE_S: Final = SESSION_CHECK_S / 3
 """Far below the time after which a gateway would find out by asking."""
 HIGH: Final = 2
+DOMAIN: Final = b"wardroom/record/v1\0"
 AT_A_TIME: Final = 4
 
 
@@ -147,3 +152,32 @@ async def test_nobody_gives_what_he_has_not_nor_takes_the_account_of_one_who_has
         "POST", f"/users/{company.user('ana')}/password", {"password": "a long password"}
     )
     assert (taken.status_code, taken.json()["code"]) == (403, "forbidden")
+
+
+async def test_a_replay_across_hidden_entries_has_every_seq_and_every_link(
+    company: Company,
+) -> None:
+    ana, bob, room = await shared_room(company)
+    for number in range(12):
+        more = {"clearance": HIGH} if number % 3 == 1 else {}
+        body = {"client_id": f"m-{number}", "body": f"text {number}", **more}
+        await ana.call("POST", f"/rooms/{room}/entries", body)
+    async with bob.socket() as socket:
+        first = (await socket.follow(room, after=0))[:-1][:6]
+    async with bob.socket() as socket:
+        frames = first + (await socket.follow(room, after=6))[:-1]
+    full = await ana.entries(room)
+    assert seqs(frames) == [entry["seq"] for entry in full] == list(range(1, 14))
+    assert [f["hash"] for f in frames] == [entry["hash"] for entry in full]
+    assert all(before["hash"] == frame["prev"] for before, frame in pairwise(frames))
+    hidden = [frame for frame in frames if frame["kind"] == "inaccessible"]
+    assert [frame["seq"] for frame in hidden] == [3, 6, 9, 12]
+    assert not any({"actor", "body", "client_id"} & frame.keys() for frame in hidden)
+    headers = await bob.chain(room)
+    assert all(before["hash"] == header["prev"] for before, header in pairwise(headers))
+    for header in headers:
+        if header["kind"] != "inaccessible":
+            hashed = {name: header[name] for name in header if name != "hash"}
+            assert hashlib.sha256(DOMAIN + rfc8785.dumps(hashed)).hexdigest() == header["hash"]
+    assert [header["seq"] for header in headers if "actor" not in header] == [3, 6, 9, 12]
+    assert (await bob.verdict(room))["verified"] is True

@@ -283,7 +283,17 @@ class MemoryTenantReader:
     async def headers(self, room: str, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         await self._read()
         entries = self._world.at(self.tenant, room).entries[after : after + limit]
-        return [{"room": room, "seq": entry.seq, "hash": entry.hash.hex()} for entry in entries]
+        return [
+            {
+                "room": room,
+                "seq": entry.seq,
+                "kind": entry.kind,
+                "actor": entry.actor,
+                "prev": entry.prev.hex(),
+                "hash": entry.hash.hex(),
+            }
+            for entry in entries
+        ]
 
     async def by_client_id(self, room: str, actor: str, client_id: str) -> StoredEntry | None:
         await self._read()
