@@ -287,6 +287,10 @@ async def an_operator_sees_to_users(terminal: Terminal, peter: Client) -> None:
     changed = await terminal.run_json("./wardroom user password initech peter --json")
     assert (await Client.sign_in(peter.http, "peter", changed["password"])).user == peter.user
     assert "deleted" not in await terminal.run("./wardroom user list initech --deleted")
+    await terminal.run("./wardroom user clearance initech peter topmost", status=3)
+    await terminal.run("./wardroom user clearance initech peter confidential")
+    cleared = await Client.sign_in(peter.http, "peter", changed["password"])
+    assert (await cleared.call("GET", "/auth/me"))["clearance"] == 2
 
 
 async def what_was_there_is_there_again(terminal: Terminal, room: str) -> None:
