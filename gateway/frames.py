@@ -78,6 +78,8 @@ class PostFrame(ClientFrame):
     def said(self) -> dict[str, Any]:
         """What is said, as fields of the command."""
         fields: dict[str, Any] = {"body": self.body, "thread": self.thread}
+        if self.clearance is None and self.tlp is None and self.pap is None:
+            return fields
         marks = {"entry_clearance": self.clearance, "tlp": self.tlp, "pap": self.pap}
         return fields | {name: value for name, value in marks.items() if value is not None}
 

@@ -1,6 +1,7 @@
 """Clearance at the gateway: a room that takes more than one has is no room, wherever one asks."""
 
 import asyncio
+import random
 from typing import Any, Final
 
 import pytest
@@ -321,3 +322,38 @@ async def test_a_token_with_a_clearance_that_there_is_not_is_none(claim: object)
         )
         with pytest.raises(Refusal):
             it.tokens.read_access_token(forged)
+
+
+@pytest.mark.parametrize("seed", range(24))
+async def test_whatever_is_raised_lowered_lost_and_said_nobody_gets_more_than_his_clearance(
+    seed: int,
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 -- the same chance at every run
+    async with setting() as it:
+        sockets = [Socket("usr_bob", clearance=level) for level in range(4)]
+        first_at: dict[int, int] = {}
+        for socket in sockets:
+            await it.follow(socket, after=chance.choice([0, None]))
+        it.world.announcing = False
+        head, told = it.room.head, it.room.head
+        for number in range(30):
+            level = chance.randrange(4)
+            said = {"actor": "usr_ana", "clearance": 3, "client_id": f"c{number}"}
+            if chance.random() < 0.3 and level != it.room.state.marking.clearance:
+                it.do(type="mark_room", room_clearance=level, **said)
+                for below in range(level):
+                    first_at.setdefault(below, it.room.head)
+            else:
+                it.do(type="post", body="x", **said)
+            if chance.random() < 0.4:
+                # Some of what happened is announced, and some is lost on the way.
+                seqs = range(chance.choice([told, it.room.head - 1]) + 1, it.room.head + 1)
+                it.room.announce(*seqs)
+                told = it.room.head
+        it.room.announce()
+        await eventually(lambda: sockets[3].seqs[-1:] == [it.room.head])
+        for level, socket in enumerate(sockets):
+            last = first_at.get(level, it.room.head + 1) - 1
+            first = 1 if socket.seqs[:1] == [1] else head + 1
+            assert socket.seqs == list(range(first, last + 1))
+            assert socket.told == ([ErrorCode.NOT_FOUND] if level in first_at else [])
