@@ -1,6 +1,6 @@
 """Which rooms somebody may know of. Whether he may write there is decided where it is committed."""
 
-from typing import Any
+from typing import Any, Final
 
 from actors.protocol.codec import body_of, clearance_of, event_of
 from actors.protocol.errors import ErrorCode, Refusal
@@ -53,7 +53,7 @@ async def require_clearance_up_to(
             raise no_such_room()
 
 
-_PLACE: tuple[str, ...] = ("v", "tenant", "room", "seq", "prev", "hash")
+_PLACE: Final = ("v", "tenant", "room", "seq", "prev", "hash")
 """What is left of a header for whoever may not see its entry."""
 
 
