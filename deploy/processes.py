@@ -132,6 +132,9 @@ async def run_gateway(settings: ProcessSettings) -> None:
             login_failures_address=settings.login_failures_address,
             requests_per_second_session=settings.requests_per_second_session,
             requests_per_second_address=settings.requests_per_second_address,
+            directory_tenant=settings.directory_tenant,
+            directory_sync_s=settings.directory_sync_s,
+            directory_loopback=settings.directory_loopback,
             trusted_proxies=settings.trusted_proxies,
         )
         reach = armed(settings.failpoints)

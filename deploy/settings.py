@@ -43,6 +43,9 @@ class ProcessSettings(BaseSettings):
         login_failures_address: failed sign-ins from an address before it must wait (gateway).
         requests_per_second_session: REST requests of one session in the long run (gateway).
         requests_per_second_address: REST requests from one address in the long run (gateway).
+        directory_tenant: whose directory is asked where none is named; empty: the only tenant's (gateway).
+        directory_sync_s: seconds between two looks whether directories' users are still there (gateway).
+        directory_loopback: whether a directory may be on this very machine (gateway).
         trusted_proxies: proxies whose X-Forwarded-For is believed, as addresses or networks (gateway).
         log_format: json or console; auto is console on a terminal, else json.
         log_level: debug, info, warning or error.
@@ -72,6 +75,9 @@ class ProcessSettings(BaseSettings):
     login_failures_address: int = Field(default=50, ge=1)
     requests_per_second_session: float = Field(default=100.0, gt=0)
     requests_per_second_address: float = Field(default=500.0, gt=0)
+    directory_tenant: str = ""
+    directory_sync_s: float = Field(default=300.0, ge=1)
+    directory_loopback: bool = False
     trusted_proxies: str = ""
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -18,6 +18,12 @@ from gateway import errors
 from gateway.auth import SessionCheck, SignIn
 from gateway.connection import SocketServices
 from gateway.cors import allow_origins
+from gateway.directories import Directories
+from gateway.directory.addresses import judged_addresses
+from gateway.directory_people import DirectoryPeople
+from gateway.directory_services import DirectoryServices
+from gateway.directory_sign_in import DirectorySignIn
+from gateway.directory_sync import DirectorySync
 from gateway.evidence import EvidenceReads
 from gateway.failed_sign_ins import FailureRecords
 from gateway.fanout import Fanout
@@ -27,7 +33,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.passwords import PasswordCheck
 from gateway.rate_limits import AddressLimit, Buckets
 from gateway.replay import Replayer
-from gateway.rest import audit, auth, chain, entries, members, profile, rooms, users
+from gateway.rest import audit, auth, chain, directory, entries, members, profile, rooms, users
 from gateway.rest.access import RestServices, Verifier
 from gateway.rest.health import Check, Health
 from gateway.settings import GatewaySettings
@@ -89,19 +95,23 @@ def create_app(services: GatewayServices) -> FastAPI:
     background = Background()
     tokens = Tokens(services.token_keys)
     sessions = SessionCheck(services.reader)
-    passwords = PasswordCheck(settings.argon2_memory_kib, settings.argon2_passes)
+    passwords = PasswordCheck(
+        settings.argon2_memory_kib, settings.argon2_passes, services.metrics.password_hashes.inc
+    )
     sockets = _sockets(services, tokens, sessions, background)
     records = FailureRecords(services.actors, background.spawn, services.clock)
     lockout = Lockout(
         settings.login_failures_account, settings.login_failures_address, services.clock
     )
     guard = SignInGuard(lockout, records, services.metrics)
+    directory = _directory_parts(services, background)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with background:
             background.spawn(sockets.look_after())
             background.spawn(records.look_after())
+            background.spawn(directory.services.sync.look_after())
             deaf = await services.actors.subscribe_ended_sessions(sockets.on_sessions_ended)
             if services.read_token_keys is not None:
                 background.spawn(follow_keys(tokens, services.read_token_keys))
@@ -109,17 +119,26 @@ def create_app(services: GatewayServices) -> FastAPI:
             await deaf()
             await records.flush()
         passwords.close()
+        directory.services.directories.close()
 
     app = _fastapi(settings, lifespan)
     app.state.rest = RestServices(
         actors=services.actors,
         tokens=tokens,
-        sign_in=SignIn(services.reader, services.actors, tokens, passwords, guard),
+        sign_in=SignIn(
+            services.reader,
+            services.actors,
+            tokens,
+            passwords,
+            guard,
+            directory.sign_in,
+        ),
         sessions=sessions,
         sockets=sockets,
         verifier=services.verifier,
         evidence=EvidenceReads(services.actors),
         passwords=passwords,
+        directory=directory.services,
         session_limit=Buckets("session", settings.requests_per_second_session, services.clock),
     )
     addresses = Buckets("address", settings.requests_per_second_address, services.clock)
@@ -131,6 +150,25 @@ def create_app(services: GatewayServices) -> FastAPI:
     app.include_router(_health(services, tokens, app).router())
     app.router.routes.append(WebSocketRoute("/ws/v1", SocketEndpoint(sockets, settings).serve))
     return app
+
+
+@dataclass(frozen=True, slots=True)
+class _DirectoryParts:
+    services: DirectoryServices
+    sign_in: DirectorySignIn
+
+
+def _directory_parts(services: GatewayServices, background: Background) -> _DirectoryParts:
+    settings = services.settings
+    directories = Directories(judged_addresses(loopback=settings.directory_loopback))
+    people = DirectoryPeople(services.actors, directories)
+    sync = DirectorySync(
+        services.reader, services.actors, directories, people, settings.directory_sync_s
+    )
+    return _DirectoryParts(
+        DirectoryServices(directories, sync, background.spawn),
+        DirectorySignIn(services.reader, people, settings.directory_tenant),
+    )
 
 
 def _sockets(
@@ -180,7 +218,7 @@ def _fastapi(
 def _api() -> APIRouter:
     problems = {"model": ProblemView, "description": "Refused or failed"}
     api = APIRouter(prefix="/api/v1", responses={"default": problems})
-    for noun in (auth, profile, users, rooms, members, entries, chain, audit):
+    for noun in (auth, profile, users, directory, rooms, members, entries, chain, audit):
         api.include_router(noun.router())
     return api
 

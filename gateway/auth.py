@@ -24,6 +24,7 @@ from actors.protocol.errors import ErrorCode, OutcomeUnknown, Refusal
 from actors.protocol.events import SessionEnded
 from actors.protocol.ids import TENANT_ROOM, is_tenant_id, is_token, time_ordered_id
 from actors.protocol.roles import Role
+from gateway.directory_sign_in import DirectorySignIn
 from gateway.limits import (
     ACCESS_TTL_S,
     ENDED_SESSIONS_KEPT_MAX,
@@ -75,7 +76,9 @@ class SignIn:
         tokens: Tokens,
         passwords: PasswordCheck,
         guard: SignInGuard,
+        directory: DirectorySignIn,
     ) -> None:
+        self._directory = directory
         self._guard = guard
         self._reader = reader
         self._actors = actors
@@ -86,13 +89,14 @@ class SignIn:
         """Open a session for whoever has this name and password.
 
         Args:
-            name: a username, an e-mail, or username@tenant.
+            name: a username, an e-mail, or either of them and @tenant; of a user of the tenant's directory
+                whatever that knows him by.
             password: as typed.
             address: where the request came from, for the record.
 
         Raises:
             Refusal: `LOGIN_FAILED`, the same for an unknown name and a wrong password; `TOO_MANY`
-                after too many of those.
+                after too many of those; `UNAVAILABLE`: a directory can't be asked.
             OutcomeUnknown: no receipt in time.
         """
         attempt = self._guard.attempt(name, address)
@@ -123,14 +127,17 @@ class SignIn:
         """Exchange a refresh token for the next pair; the old one is then good for nothing.
 
         Raises:
-            Refusal: `SESSION_ENDED`, or `REFRESH_REUSED`, which has ended the session.
+            Refusal: `SESSION_ENDED`, or `REFRESH_REUSED`, which has ended the session; `UNAVAILABLE`: a
+                directory can't be asked, and the token is still good.
             OutcomeUnknown: no receipt in time; the token may be used up.
         """
         presented = _read_refresh_token(text)
         tenant = await self._reader.tenant(presented.tenant)
         row = await tenant.session(presented.session) if tenant else None
         user = await tenant.user(row.user) if tenant and row else None
-        if user is None or not user.is_active:
+        if tenant is None or user is None or not user.is_active:
+            raise _session_ended()
+        if user.directory_key and not await self._directory.still_there(tenant, user):
             raise _session_ended()
         role = Role(user.role)
         following = _RefreshToken(
@@ -213,12 +220,8 @@ class SignIn:
     async def _authenticated(
         self, name: str, password: str, attempt: Attempt
     ) -> tuple[str, UserRow]:
-        known: list[tuple[str, UserRow]] = []
-        for candidate in await self._reader.logins(name):
-            tenant = await self._reader.tenant(candidate.tenant)
-            user = await tenant.user(candidate.user) if tenant else None
-            if user is not None and user.is_active:
-                known.append((candidate.tenant, user))
+        found = await self._candidates(name)
+        known = [(tenant, user) for tenant, user in found if user.is_active]
         accounts = tuple((tenant, user.user) for tenant, user in known)
         if len(password) > PASSWORD_CHARS_MAX:
             attempt.failed(accounts)
@@ -226,12 +229,15 @@ class SignIn:
         matching = [
             (tenant, user)
             for tenant, user in known
-            if await self._passwords.matches(user.password_hash, password, attempt.start)
+            if not user.directory_key
+            and await self._passwords.matches(user.password_hash, password, attempt.start)
         ]
-        if not known:
+        if all(user.directory_key for _, user in known):
             # Or the time that a user's row takes would tell that there is one.
             await self._reader.nobody()
             await self._passwords.matches(None, password, attempt.start)
+        if not matching:
+            matching = await self._from_directory(name, password, found, attempt)
         if not matching:
             attempt.failed(accounts)
             raise _login_failed()
@@ -241,6 +247,29 @@ class SignIn:
                 ErrorCode.LOGIN_FAILED, "this name is known in several tenants: use name@tenant"
             )
         return matching[0]
+
+    async def _from_directory(
+        self, name: str, password: str, found: list[tuple[str, UserRow]], attempt: Attempt
+    ) -> list[tuple[str, UserRow]]:
+        local = frozenset(tenant for tenant, user in found if not user.directory_key)
+        try:
+            return await self._directory.matching(name, password, local, attempt.address)
+        except Refusal as refusal:
+            if local:
+                # A password was wrong all the same: a directory that is down is no leave to guess.
+                attempt.failed(tuple((tenant, user.user) for tenant, user in found))
+            elif refusal.code is ErrorCode.UNAVAILABLE:
+                attempt.abandoned()
+            raise
+
+    async def _candidates(self, name: str) -> list[tuple[str, UserRow]]:
+        found = []
+        for candidate in await self._reader.logins(name):
+            tenant = await self._reader.tenant(candidate.tenant)
+            user = await tenant.user(candidate.user) if tenant else None
+            if user is not None:
+                found.append((candidate.tenant, user))
+        return found
 
     def _signed_in(self, principal: Principal, refresh: _RefreshToken) -> SignedIn:
         return SignedIn(self._tokens.access_token(principal), str(refresh), ACCESS_TTL_S)

@@ -13,7 +13,9 @@ import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from actors.protocol.errors import ErrorCode, OutcomeUnknown, Refusal
 from gateway.too_soon import TooSoon
@@ -181,7 +183,7 @@ def _fault(loc: tuple[int | str, ...], message: str) -> Fault:
     return Fault(message, parameter=".".join(str(step) for step in path))
 
 
-async def _on_http(_request: Request, error: Exception) -> Response:
+async def _on_http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if isinstance(error, BodyRefused):
@@ -193,7 +195,19 @@ async def _on_http(_request: Request, error: Exception) -> Response:
         return problem(code, error.detail).response(error.headers)
     phrase = HTTPStatus(error.status_code).phrase
     slug = phrase.lower().replace(" ", "_").replace("-", "_")
-    return Problem(error.status_code, slug, phrase, error.detail).response(error.headers)
+    headers = error.headers
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {**(headers or {}), "Allow": ", ".join(_methods_at(request))}
+    return Problem(error.status_code, slug, phrase, error.detail).response(headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """All that may be asked of a path (RFC 9110, section 10.2.1); the framework names one route's."""
+    methods: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.methods and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods
+    return sorted(methods)
 
 
 async def _on_unexpected(_request: Request, error: Exception) -> Response:

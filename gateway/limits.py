@@ -91,6 +91,12 @@ PASSWORD_THREADS: Final = 2
 """Password checks at once; each takes a core and its memory for tens of milliseconds."""
 PASSWORD_WAITING_MAX: Final = 64
 """Password checks that may wait; more are told to come back."""
+DIRECTORY_SYNC_S: Final = 300.0
+"""How often the users of the directories are looked up, so that who was disabled there is out here."""
+DIRECTORY_TENANTS_AT_ONCE: Final = 4
+"""Tenants whose directories are asked at the same moment; one that hangs holds up no other."""
+DIRECTORY_USERS_AT_ONCE: Final = 2
+"""Users looked up at the same moment: half of a directory's threads are left to those who sign in."""
 LOGIN_FAILURES_ACCOUNT: Final = 5
 """Failed sign-ins of one name that cost no wait."""
 LOGIN_FAILURES_ADDRESS: Final = 50

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.limits import (
+    DIRECTORY_SYNC_S,
     FRAMES_PER_SECOND_MAX,
     INFLIGHT_POSTS_MAX,
     LOGIN_FAILURES_ACCOUNT,
@@ -38,6 +39,11 @@ class GatewaySettings(BaseModel):
     login_failures_address: int = Field(default=LOGIN_FAILURES_ADDRESS, ge=1)
     requests_per_second_session: float = Field(default=REQUESTS_PER_SECOND_SESSION, gt=0)
     requests_per_second_address: float = Field(default=REQUESTS_PER_SECOND_ADDRESS, gt=0)
+    directory_tenant: str = ""
+    """The tenant whose directory is asked where a name says no tenant; empty: the only one there is."""
+    directory_sync_s: float = Field(default=DIRECTORY_SYNC_S, ge=1)
+    directory_loopback: bool = False
+    """Whether a directory may be on this very machine."""
     trusted_proxies: str = ""
     """Addresses and networks whose X-Forwarded-For is believed, by comma."""
     tls: bool = False

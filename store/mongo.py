@@ -25,6 +25,9 @@ USERS: Final = "users"
 SESSIONS: Final = "sessions"
 EVENTS: Final = "events"
 DEAD_LETTERS: Final = "dead_letters"
+SETTINGS: Final = "settings"
+DIRECTORY: Final = "directory"
+"""The one document of `settings` that says how a tenant's directory is asked."""
 
 TENANTS: Final = "tenants"
 TENANT_KEYS: Final = "tenant_keys"
@@ -96,6 +99,7 @@ TENANT_INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
     SESSIONS: (IndexModel([("expires", ASCENDING)], name="expiry", expireAfterSeconds=0),),
     EVENTS: (),
     DEAD_LETTERS: (IndexModel([("at", DESCENDING)], name="newest_first"),),
+    SETTINGS: (),
 }
 """Every collection of a tenant's database. The key of `records` and `contents` is the place in the
 chain, so reading a page needs no further index (each costs about a seventh of a commit)."""
@@ -147,13 +151,15 @@ ACTORS_ROLE: Final = Role(
         SESSIONS: MAINTAIN,
         EVENTS: APPEND,
         DEAD_LETTERS: APPEND,
+        SETTINGS: MAINTAIN,
     },
     platform={TENANTS: READ, TENANT_KEYS: READ, LOGINS: MAINTAIN},
 )
 GATEWAY_ROLE: Final = Role(
     "wardroomGateway",
     tenant=dict.fromkeys(
-        (RECORDS, CONTENTS, ROOM_KEYS, ROOMS, USERS, SESSIONS, EVENTS, DEAD_LETTERS), READ
+        (RECORDS, CONTENTS, ROOM_KEYS, ROOMS, USERS, SESSIONS, EVENTS, DEAD_LETTERS, SETTINGS),
+        READ,
     ),
     platform={TENANTS: READ, TENANT_KEYS: READ, TOKEN_KEYS: READ, LOGINS: READ},
 )

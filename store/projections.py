@@ -2,6 +2,7 @@
 applied, and is never overwritten by an older one."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from store.driver import MongoConnection
 from store.keys import KeyRing
 from store.mongo import (
     DEAD_LETTERS,
+    DIRECTORY,
     DUPLICATE_KEY,
     EVENTS,
     LANES,
@@ -22,10 +24,11 @@ from store.mongo import (
     PLATFORM_DATABASE,
     ROOMS,
     SESSIONS,
+    SETTINGS,
     USERS,
     tenant_database,
 )
-from store.rows import RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import DirectoryRow, RoomRow, SessionRow, Snapshot, UserRow
 from store.sealing import bound_to
 
 
@@ -139,6 +142,17 @@ class Projections:
         for name in names:
             key = f"{self._keys.root.login_token(name)}/{self.tenant}"
             await self._platform[LOGINS].delete_one({"_id": key, "user": user})
+
+    async def save_directory(self, row: DirectoryRow) -> None:
+        """Write how a tenant's directory is asked, unless a newer row is there."""
+        sealed = await self._sealed("settings", DIRECTORY, asdict(row))
+        fields = {"sealed": sealed, "applied": row.applied}
+        condition = {"_id": DIRECTORY, "applied": {"$not": {"$gt": row.applied}}}
+        with suppress(DuplicateKeyError):
+            await self._database[SETTINGS].replace_one(condition, fields, upsert=True)
+            return
+        # A newer row is there, or another one was written first in the same moment.
+        await self._database[SETTINGS].replace_one(condition, fields)
 
     async def save_session(self, row: SessionRow) -> None:
         """Write a new sign-in. One that is there stays: an owner that was overtaken, or the replay of

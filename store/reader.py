@@ -1,5 +1,6 @@
 """Reading: history, rooms, users. A reader belongs to one tenant from birth and can't leave it."""
 
+import base64
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from store.driver import Database, Document, MongoConnection
 from store.keys import KeyRing
 from store.mongo import (
     DEAD_LETTERS,
+    DIRECTORY,
     LOGINS,
     PLATFORM_DATABASE,
     RECORDS,
     ROOMS,
     SESSIONS,
+    SETTINGS,
     TENANTS,
     USERS,
     sides_of_kinds,
@@ -25,7 +28,7 @@ from store.mongo import (
 )
 from store.opening import open_contents
 from store.record import Record, place, record_of
-from store.rows import LoginCandidate, RoomRow, SessionRow, TenantRow, UserRow
+from store.rows import DirectoryRow, LoginCandidate, RoomRow, SessionRow, TenantRow, UserRow
 from store.sealing import bound_to
 
 LOGIN_CANDIDATES_MAX: Final = 4
@@ -250,6 +253,29 @@ class TenantReader:
         fields = await self._opened("user", document["_id"], document["sealed"])
         return UserRow(**fields)
 
+    async def directory(self) -> DirectoryRow | None:
+        """How the tenant's directory is asked; None if there never was one."""
+        document = await self._database[SETTINGS].find_one({"_id": DIRECTORY})
+        if document is None:
+            return None
+        return DirectoryRow(**await self._opened("settings", DIRECTORY, document["sealed"]))
+
+    async def sealed_secret(self, name: str, text: str) -> str:
+        """A secret under the tenant's key, in base64; it opens under the same name only."""
+        cipher = await self._keys.tenant_cipher(self.tenant)
+        bound = bound_to("secret", self.tenant, name)
+        return base64.b64encode(cipher.seal(text.encode(), bound)).decode()
+
+    async def opened_secret(self, name: str, sealed: str) -> str:
+        """What `sealed_secret` has sealed.
+
+        Raises:
+            SealBroken: under another name, or altered.
+        """
+        cipher = await self._keys.tenant_cipher(self.tenant)
+        bound = bound_to("secret", self.tenant, name)
+        return cipher.open(base64.b64decode(sealed), bound).decode()
+
     async def session(self, session: str) -> SessionRow | None:
         """A sign-in; None once it is forgotten."""
         document = await self._database[SESSIONS].find_one({"_id": session})
@@ -323,6 +349,12 @@ class Reader:
         """A tenant's number of lanes, as far as it was read; it never changes."""
         row = self._tenants.get(tenant)
         return row.lanes if row else None
+
+    async def tenant_ids(self) -> list[str]:
+        """The ids of all tenants, as they were a moment ago."""
+        if time.monotonic() - self._tenants_read > TENANTS_FRESH_S:
+            await self.tenants()
+        return sorted(self._tenants)
 
     async def tenant(self, tenant: str) -> TenantReader | None:
         """The reader of a tenant; None if there is no such tenant."""

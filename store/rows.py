@@ -49,12 +49,26 @@ class UserRow:
     password_hash: str = field(repr=False)
     deleted: bool = False
     applied: int = 0
+    directory_key: str = ""
+    """Who he is in the tenant's directory; empty for a local user."""
+    suspended: bool = False
+    """Whether the directory keeps him out."""
     clearance: int = 0
 
     @property
     def is_active(self) -> bool:
         """Whether he may sign in."""
-        return not (self.disabled or self.deleted)
+        return not (self.disabled or self.deleted or self.suspended)
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryRow:
+    """A tenant's directory as of `applied`; without settings there is none any more. `secret` is the
+    searching account's password, sealed; empty if there is none."""
+
+    settings: dict[str, Any] | None
+    secret: str = field(repr=False)
+    applied: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,9 @@ def _kind(operation: str, object_field: str, values: str = "", **more: Any) -> A
 EVIDENCE_READ: Final = "evidence_read"
 EVIDENCE_TYPES: Final = frozenset({"room", "audit_log"})
 """What evidence is about; which of them, stands in the record."""
+DIRECTORY_VALUES: Final = (
+    "servers flavour tls bind_dn base_dn group_base user_filter group_filter netbios_domain grants"
+)
 AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "user_created": _kind("user.create", "user", "username email display_name role"),
     "user_changed": _kind("user.change", "user", "username email display_name role clearance"),
@@ -55,6 +58,11 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "session_refreshed": _kind("session.refresh", "session", "expires_ms", method="rest"),
     "sign_in_failed": _kind("user.sign_in", "user", "reason count", outcome=REFUSED, method="rest"),
     "user_password_rehashed": _kind("user.rehash_password", "user", method="system"),
+    "user_synchronised": _kind(
+        "user.synchronise", "user", "display_name email role suspended reason", method="system"
+    ),
+    "directory_put": _kind("directory.put", "", DIRECTORY_VALUES),
+    "directory_removed": _kind("directory.remove", "", DIRECTORY_VALUES),
     "session_ended": _kind("session.end", "session", "reason"),
     EVIDENCE_READ: _kind("evidence", "object_id", "details"),
     "rejected": _kind("command.refuse", "", "code detail", outcome=REFUSED, method="nats"),

@@ -16,11 +16,13 @@ from actors.protocol.findings import Finding
 from actors.protocol.ids import ClientId, RoomId, SessionId, UserId
 from actors.protocol.limits import (
     ADDRESS_CHARS_MAX,
+    DIRECTORY_KEY_CHARS_MAX,
     EVIDENCE_DETAILS_MAX,
     FAILED_SIGN_INS_MAX,
     MEMBERS_MAX,
     NAME_CHARS_MAX,
     REASON_CHARS_MAX,
+    SEALED_CHARS_MAX,
     TIME_MS_MAX,
 )
 from actors.protocol.markings import LOWEST, Clearance, Pap, Tlp
@@ -31,6 +33,7 @@ Name = Annotated[
 ]
 Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+DirectoryKey = Annotated[str, StringConstraints(max_length=DIRECTORY_KEY_CHARS_MAX)]
 TimeMs = Annotated[int, Field(ge=0, le=TIME_MS_MAX)]
 
 
@@ -171,7 +174,10 @@ class RecordFinding(Command):
 
 
 class CreateUser(Command):
-    """Make a user; `password_hash` is an argon2id string, never the password."""
+    """Make a user; `password_hash` is an argon2id string, never the password.
+
+    `directory_key` is who he is in the tenant's directory; he has no password here then. Empty: local.
+    """
 
     type: Literal["create_user"] = "create_user"
     user: UserId
@@ -180,6 +186,7 @@ class CreateUser(Command):
     display_name: Name
     user_role: Role
     password_hash: str = Field(repr=False)
+    directory_key: DirectoryKey = Field(default="", exclude_if=lambda value: not value)
 
 
 class UpdateUser(Command):
@@ -285,6 +292,40 @@ class RehashPassword(Command):
     password_hash: str = Field(repr=False)
 
 
+class PutDirectory(Command):
+    """Have people sign in with the tenant's directory; all of its settings, whatever was there before.
+
+    `settings` hold no secret. `secret` is the searching account's password, sealed with the tenant's key
+    before it comes here; empty for an anonymous search.
+    """
+
+    type: Literal["put_directory"] = "put_directory"
+    settings: dict[str, Any]
+    secret: Annotated[str, StringConstraints(max_length=SEALED_CHARS_MAX)] = Field(repr=False)
+
+
+class RemoveDirectory(Command):
+    """Have nobody sign in with a directory any more."""
+
+    type: Literal["remove_directory"] = "remove_directory"
+
+
+class SynchroniseUser(Command):
+    """Say what the directory says of one of its users now.
+
+    `present` is whether he may sign in at all; without it, `reason` says why not and the rest does not
+    matter. An e-mail that is None is none.
+    """
+
+    type: Literal["synchronise_user"] = "synchronise_user"
+    user: UserId
+    present: bool
+    reason: Reason = ""
+    user_role: Role | None = None
+    display_name: Name | None = None
+    email: Name | None = None
+
+
 class RecordEvidenceRead(Command):
     """Say that somebody read evidence. `details` is how: the format and filters of an export."""
 
@@ -322,6 +363,9 @@ TenantCommand = Annotated[
     | EndSession
     | RecordFailedSignIns
     | RehashPassword
+    | PutDirectory
+    | RemoveDirectory
+    | SynchroniseUser
     | RecordEvidenceRead,
     Field(discriminator="type"),
 ]
@@ -346,18 +390,21 @@ __all__ = [
     "OpenSession",
     "Origin",
     "Post",
+    "PutDirectory",
     "PutMember",
     "RecordEvidenceRead",
     "RecordFailedSignIns",
     "RecordFinding",
     "RefreshSession",
     "RehashPassword",
+    "RemoveDirectory",
     "RemoveMember",
     "RenameRoom",
     "ReopenRoom",
     "RoomCommand",
     "RoomId",
     "SetPassword",
+    "SynchroniseUser",
     "TenantCommand",
     "UpdateUser",
 ]

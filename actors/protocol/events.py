@@ -113,6 +113,7 @@ class UserCreated(Structured):
     display_name: str
     role: Role
     password_hash: str = Field(repr=False)
+    directory_key: str = Field(default="", exclude_if=lambda value: not value)
 
 
 class Profile(BaseModel):
@@ -213,6 +214,41 @@ class UserPasswordRehashed(Structured):
     password_hash: str = Field(repr=False)
 
 
+class DirectoryPut(Structured):
+    """People sign in with a directory. `before` and `after` are what an auditor is shown of the settings;
+    `secret` is sealed with the tenant's key."""
+
+    kind: ClassVar[str] = "directory_put"
+    before: dict[str, Any]
+    after: dict[str, Any]
+    settings: dict[str, Any]
+    secret: str = Field(repr=False)
+
+
+class DirectoryRemoved(Structured):
+    """Nobody signs in with a directory any more."""
+
+    kind: ClassVar[str] = "directory_removed"
+    before: dict[str, Any]
+
+
+class SynchronisedProfile(Profile):
+    """What a directory says of a user; one who is suspended can't sign in, for the reason."""
+
+    suspended: bool
+    reason: str = Field(default="", exclude_if=lambda value: not value)
+
+
+class UserSynchronised(Structured):
+    """A user of the directory before and after; less rights than before end his sessions."""
+
+    kind: ClassVar[str] = "user_synchronised"
+    user: str
+    before: SynchronisedProfile
+    after: SynchronisedProfile
+    sessions: tuple[str, ...]
+
+
 class EvidenceRead(Structured):
     """Somebody read evidence, or took it away."""
 
@@ -249,6 +285,9 @@ TenantEventType = (
     | SessionEnded
     | SignInFailed
     | UserPasswordRehashed
+    | DirectoryPut
+    | DirectoryRemoved
+    | UserSynchronised
     | EvidenceRead
     | CommandRefused
 )
@@ -279,6 +318,9 @@ STRUCTURED: dict[str, type[Structured]] = {
         SessionEnded,
         SignInFailed,
         UserPasswordRehashed,
+        DirectoryPut,
+        DirectoryRemoved,
+        UserSynchronised,
         EvidenceRead,
     )
 }

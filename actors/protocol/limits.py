@@ -17,6 +17,10 @@ REASON_CHARS_MAX: Final = 2_000
 """Characters of a stated reason (closing, reopening)."""
 ADDRESS_CHARS_MAX: Final = 64
 """Characters of a network address; an IPv6 address with its zone has fewer."""
+DIRECTORY_KEY_CHARS_MAX: Final = 64
+"""Characters of a user's key in a directory; a UUID has 36."""
+SEALED_CHARS_MAX: Final = 8 * 1024
+"""Characters of a sealed secret in base64."""
 FAILED_SIGN_INS_MAX: Final = 1_000_000
 """Failed sign-ins that one record counts."""
 EVIDENCE_DETAILS_MAX: Final = 16

@@ -1,6 +1,8 @@
 """Keeps the projections in step with the chain: before anybody is told of a change."""
 
 from actors.protocol.events import (
+    DirectoryPut,
+    DirectoryRemoved,
     EventType,
     PasswordChanged,
     SessionEnded,
@@ -13,13 +15,14 @@ from actors.protocol.events import (
     UserDisabled,
     UserEnabled,
     UserPasswordRehashed,
+    UserSynchronised,
 )
 from actors.protocol.ids import TENANT_ROOM
 from actors.room.state import RoomState
 from actors.runtime.mailbox import Mailbox
 from actors.tenant.state import TenantState, User
 from store.projections import Projections
-from store.rows import RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import DirectoryRow, RoomRow, SessionRow, Snapshot, UserRow
 
 
 async def project(
@@ -76,9 +79,18 @@ def user_row(name: str, user: User, applied: int) -> UserRow:
         disabled=user.disabled,
         password_hash=user.password_hash,
         deleted=user.deleted,
+        directory_key=user.directory_key,
+        suspended=user.suspended,
         applied=applied,
         clearance=user.clearance,
     )
+
+
+def directory_row(state: TenantState, applied: int) -> DirectoryRow:
+    """The row of a tenant's directory."""
+    if state.directory is None:
+        return DirectoryRow(None, "", applied)
+    return DirectoryRow(state.directory.settings, state.directory.secret, applied)
 
 
 async def _project_tenant_event(
@@ -90,7 +102,9 @@ async def _project_tenant_event(
         case UserCreated() | UserEnabled() | UserPasswordRehashed():
             row = user_row(event.user, state.users[event.user], applied)
             await projections.save_user(row)
-        case UserChanged() | UserDisabled() | UserDeleted() | PasswordChanged():
+        case (
+            UserChanged() | UserDisabled() | UserDeleted() | PasswordChanged() | UserSynchronised()
+        ):
             row = user_row(event.user, state.users[event.user], applied)
             await projections.save_user(row)
             await projections.release_logins(event.user, _former_names(event, row))
@@ -109,6 +123,8 @@ async def _project_tenant_event(
             await projections.extend_session(event.session, event.expires_ms)
         case SessionEnded():
             await projections.end_session(event.session)
+        case DirectoryPut() | DirectoryRemoved():
+            await projections.save_directory(directory_row(state, applied))
         case _:
             return
 
@@ -118,7 +134,7 @@ def _former_names(event: EventType, row: UserRow) -> set[str]:
     names: set[str | None] = set()
     if isinstance(event, UserDeleted):
         names = {event.username, event.email}
-    elif isinstance(event, UserChanged):
+    elif isinstance(event, UserChanged | UserSynchronised):
         names = {event.before.email}
     present = set() if row.deleted else {row.username, row.email}
     kept = {name.casefold() for name in present if name}

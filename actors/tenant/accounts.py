@@ -85,6 +85,11 @@ def update(state: TenantState, command: UpdateUser) -> UserChanged | Rejection:
     user = _subject(state, command, command.user, self_too=not takes_administrator)
     if isinstance(user, Rejection):
         return user
+    if (
+        user.directory_key
+        and (command.display_name, command.email, command.user_role) != (None,) * 3
+    ):
+        return _kept_by_directory("name, e-mail and role")
     role = command.user_role or user.role
     if role not in PEOPLE:
         return Rejection(ErrorCode.INVALID, f"{role} is no role for a person")
@@ -162,6 +167,8 @@ def set_password(state: TenantState, command: SetPassword) -> PasswordChanged | 
     user = _subject(state, command, command.user, self_too=command.keep is not None)
     if isinstance(user, Rejection):
         return user
+    if user.directory_key:
+        return _kept_by_directory("password")
     beyond = clearance.refusal_to_speak_for(state, command, command.user)
     if beyond is not None:
         return beyond
@@ -216,6 +223,11 @@ def _is_last_administrator(state: TenantState, name: str) -> bool:
 
 def _last_administrator() -> Rejection:
     detail = "this is the tenant's last administrator; make another one first"
+    return Rejection(ErrorCode.CONFLICT, detail)
+
+
+def _kept_by_directory(what: str) -> Rejection:
+    detail = f"the tenant's directory keeps this user's {what}; change it there"
     return Rejection(ErrorCode.CONFLICT, detail)
 
 

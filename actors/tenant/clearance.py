@@ -28,6 +28,15 @@ def refusal_to_speak_for(state: TenantState, command: Command, user: str) -> Rej
     return Rejection(ErrorCode.FORBIDDEN, detail)
 
 
+def refusal_to_vouch(state: TenantState, command: Command) -> Rejection | None:
+    """Why somebody may not say which directory is asked: it lets in whom it likes as any of its users."""
+    users = (user for user in state.users.values() if user.directory_key and not user.deleted)
+    if max((user.clearance for user in users), default=LOWEST) <= _own(state, command):
+        return None
+    detail = "a user of the directory has a higher clearance than you; one who has it can do this"
+    return Rejection(ErrorCode.FORBIDDEN, detail)
+
+
 def _own(state: TenantState, command: Command) -> int:
     if command.role is Role.SYSTEM:
         return len(CLEARANCES)

@@ -10,17 +10,20 @@ from actors.protocol.commands import (
     EndSession,
     EndSessions,
     OpenSession,
+    PutDirectory,
     RecordEvidenceRead,
     RecordFailedSignIns,
     RefreshSession,
     RehashPassword,
+    RemoveDirectory,
     SetPassword,
+    SynchroniseUser,
     TenantCommand,
     UpdateUser,
 )
 from actors.protocol.errors import Rejection
 from actors.protocol.events import TenantEventType
-from actors.tenant import accounts, evidence, passwords, sessions, users
+from actors.tenant import accounts, directory, evidence, passwords, sessions, users
 from actors.tenant.state import TenantState
 
 
@@ -48,6 +51,8 @@ def decide(state: TenantState, command: TenantCommand, now_ms: int) -> TenantEve
             return passwords.record_failures(state, command)
         case RehashPassword():
             return passwords.rehash(state, command)
+        case PutDirectory() | RemoveDirectory() | SynchroniseUser():
+            return directory.decide(state, command)
         case RecordEvidenceRead():
             return evidence.read(command)
         case _:

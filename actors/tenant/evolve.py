@@ -1,6 +1,8 @@
 """What an event does to a tenant. Pure."""
 
 from actors.protocol.events import (
+    DirectoryPut,
+    DirectoryRemoved,
     EventType,
     PasswordChanged,
     SessionEnded,
@@ -13,8 +15,9 @@ from actors.protocol.events import (
     UserDisabled,
     UserEnabled,
     UserPasswordRehashed,
+    UserSynchronised,
 )
-from actors.tenant import accounts, passwords, sessions, users
+from actors.tenant import accounts, directory, passwords, sessions, users
 from actors.tenant.state import TenantState
 
 STATE_KINDS = frozenset(
@@ -31,6 +34,9 @@ STATE_KINDS = frozenset(
         SessionOpened,
         SessionRefreshed,
         SessionEnded,
+        DirectoryPut,
+        DirectoryRemoved,
+        UserSynchronised,
     )
 )
 """Kinds that change the state."""
@@ -53,5 +59,7 @@ def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> Tena
             return sessions.refreshed(state, event)
         case SessionEnded():
             return sessions.ended(state, event)
+        case DirectoryPut() | DirectoryRemoved() | UserSynchronised():
+            return directory.evolve(state, event)
         case _:
             return state

@@ -14,6 +14,7 @@ from actors.protocol.events import (
     UserChanged,
     UserDeleted,
     UserDisabled,
+    UserSynchronised,
 )
 from actors.protocol.limits import SESSIONS_PER_USER_MAX
 from actors.protocol.roles import Role
@@ -113,7 +114,14 @@ def ended_by(event: EventType) -> tuple[str, ...]:
     match event:
         case SessionEnded():
             return (event.session,)
-        case UserChanged() | UserDisabled() | UserDeleted() | PasswordChanged() | SessionsEnded():
+        case (
+            UserChanged()
+            | UserDisabled()
+            | UserDeleted()
+            | PasswordChanged()
+            | SessionsEnded()
+            | UserSynchronised()
+        ):
             return event.sessions
         case _:
             return ()

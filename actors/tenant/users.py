@@ -36,6 +36,8 @@ def create(state: TenantState, command: CreateUser) -> UserCreated | Rejection:
         return Rejection(ErrorCode.FORBIDDEN, "only an administrator may make users")
     if command.user_role not in PEOPLE:
         return Rejection(ErrorCode.INVALID, f"{command.user_role} is no role for a person")
+    if command.directory_key and (command.role is not Role.SYSTEM or command.password_hash):
+        return Rejection(ErrorCode.FORBIDDEN, "only the gateway knows who is in the directory")
     wanted = {name.casefold() for name in (command.username, command.email) if name}
     unfit = unfit_text(command.username, command.email, command.display_name)
     if unfit is not None:
@@ -51,6 +53,7 @@ def create(state: TenantState, command: CreateUser) -> UserCreated | Rejection:
         display_name=command.display_name,
         role=command.user_role,
         password_hash=command.password_hash,
+        directory_key=command.directory_key,
     )
 
 
@@ -85,5 +88,6 @@ def created(state: TenantState, event: UserCreated) -> TenantState:
         display_name=event.display_name,
         role=event.role,
         password_hash=event.password_hash,
+        directory_key=event.directory_key,
     )
     return replace(state, users={**state.users, event.user: user})

@@ -16,6 +16,7 @@ from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import ROOM_PATTERN, TENANT_ROOM, TOKEN_PATTERN
 from actors.protocol.roles import Role
 from gateway.auth import SessionCheck, SignIn
+from gateway.directory_services import DirectoryServices
 from gateway.evidence import EvidenceReads
 from gateway.frames import rfc3339
 from gateway.limits import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
@@ -43,6 +44,7 @@ class RestServices:
     verifier: Verifier
     evidence: EvidenceReads
     passwords: PasswordCheck
+    directory: DirectoryServices
     session_limit: Buckets
 
 

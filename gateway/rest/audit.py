@@ -1,12 +1,13 @@
 """`/audit-logs`: who did what in a tenant, for its administrator; as pages, or as a file."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.limits import NAME_CHARS_MAX
@@ -36,6 +37,19 @@ _WRITERS: Final[dict[str, Callable[[Pages], Any]]] = {
 }
 
 
+_DATE_AND_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
+
+
+def _written_out(value: object) -> object:
+    # A bare number would be taken for seconds since 1970.
+    if isinstance(value, str) and not _DATE_AND_TIME.match(value):
+        raise ValueError("give a date and time with an offset (RFC 3339)")
+    return value
+
+
+_DateTime = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+
+
 class Filters(BaseModel):
     """What entries must be; all that is given has to hold. A parameter that is none of these is refused:
     a filter that was mistyped must not show more than was asked for.
@@ -51,8 +65,8 @@ class Filters(BaseModel):
     object_id: _Text | None = None
     outcome: Literal["done", "refused"] | None = None
     address: _Text | None = None
-    since: AwareDatetime | None = Field(default=None, alias="from")
-    until: AwareDatetime | None = Field(default=None, alias="to")
+    since: _DateTime | None = Field(default=None, alias="from")
+    until: _DateTime | None = Field(default=None, alias="to")
     q: _Text | None = None
 
     def filter(self) -> AuditFilter:

@@ -99,7 +99,11 @@ class Password(Body):
 
 
 class UserView(BaseModel):
-    """A user. One who is disabled can't sign in; one who is deleted never will, and has lost his names."""
+    """A user. One who is disabled can't sign in; one who is deleted never will, and has lost his names.
+
+    The directory keeps name, role and password of users that it is the `source` of; those whom it keeps out
+    are `suspended`.
+    """
 
     user: str
     username: str
@@ -108,6 +112,8 @@ class UserView(BaseModel):
     role: str
     disabled: bool
     deleted: bool
+    source: Literal["local", "directory"]
+    suspended: bool
     clearance: int
 
 
@@ -135,6 +141,8 @@ def view_of(row: UserRow) -> UserView:
         role=row.role,
         disabled=row.disabled,
         deleted=row.deleted,
+        source="directory" if row.directory_key else "local",
+        suspended=row.suspended,
         clearance=row.clearance,
     )
 

@@ -1,5 +1,6 @@
 """Clearance: what a room takes, who may ask for it, who may give it; and that nothing else grants it."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -21,12 +22,14 @@ from actors.protocol.commands import (
     MarkRoom,
     OpenSession,
     Post,
+    PutDirectory,
     PutMember,
     RecordFinding,
     RefreshSession,
     RemoveMember,
     RenameRoom,
     SetPassword,
+    SynchroniseUser,
     UpdateUser,
 )
 from actors.protocol.errors import ErrorCode, Rejection
@@ -284,3 +287,37 @@ def test_a_message_that_is_not_marked_is_what_it_always_was() -> None:
 
 def test_of_an_entry_that_was_erased_the_strictest_is_believed() -> None:
     assert clearance_of(MarkedMessagePosted.kind, None) == HIGHEST
+
+
+# Users of a directory ---------------------------------------------------------------------------
+
+
+def with_directory(tom: int, ana: int) -> TenantState:
+    """Ana comes from the tenant's directory."""
+    state = tenant(tom, ana)
+    users = {**state.users, "ana": replace(state.users["ana"], directory_key="guid-1")}
+    return replace(state, users=users)
+
+
+def test_the_directory_keeps_a_users_facts_and_not_his_clearance() -> None:
+    given_one = TOM.asks(UpdateUser, user="ana", user_clearance=2)
+    outcome = decide_tenant(with_directory(2, 0), given_one, AT_MS)
+    assert isinstance(outcome, UserChanged)
+    renamed = TOM.asks(UpdateUser, user="ana", user_clearance=2, display_name="Other")
+    assert code(decide_tenant(with_directory(2, 0), renamed, AT_MS)) is ErrorCode.CONFLICT
+    said = {"display_name": "Ana Two", "email": None, "user_role": Role.VIEWER, "present": True}
+    asked = SYSTEM.asks(SynchroniseUser, user="ana", **said)
+    state = with_directory(2, 2)
+    synchronised = decide_tenant(state, asked, AT_MS)
+    assert not isinstance(synchronised, Rejection)
+    assert evolve_tenant(state, synchronised, "system", AT_MS).users["ana"].clearance == 2
+
+
+@given(levels, levels)
+def test_nobody_chooses_the_directory_that_vouches_for_a_higher_clearance(
+    own: int, theirs: int
+) -> None:
+    asked = TOM.asks(PutDirectory, settings={}, secret="sealed")
+    outcome = decide_tenant(with_directory(own, theirs), asked, AT_MS)
+    assert code(outcome) is (ErrorCode.FORBIDDEN if theirs > own else None)
+    assert code(decide_tenant(tenant(own, theirs), asked, AT_MS)) is None

@@ -1,6 +1,7 @@
 """Failed sign-ins and renewed hashes in a tenant: who may say so, and what never comes back."""
 
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ ANA = Person("u1", Role.ANALYST)
 OLD, NEW = "argon2-of-old", "argon2-of-new"
 
 
-def tenant(**more: bool) -> TenantState:
+def tenant(**more: Any) -> TenantState:
     """A tenant with the user u1."""
     return TenantState(users={"u1": User("ana", None, "Ana", Role.ANALYST, OLD, **more)})
 

@@ -4,11 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.protocol.commands import IncidentLink
+from actors.protocol.markings import HIGHEST, LOWEST, Marking, Pap, Tlp
 from actors.protocol.roles import Role, RoomRole
 from actors.room import state as room_state
 from actors.room.state import RoomState
 from actors.tenant import state as tenant_state
-from actors.tenant.state import Session, TenantState, User
+from actors.tenant.state import Directory, Session, TenantState, User
 
 texts = st.text(max_size=30)
 tokens = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
@@ -34,6 +35,12 @@ rooms = st.builds(
     open_to=st.frozensets(st.sampled_from(Role)),
     created_ms=times,
     created_by=tokens,
+    marking=st.builds(
+        Marking,
+        clearance=st.integers(LOWEST, HIGHEST),
+        tlp=st.sampled_from(Tlp),
+        pap=st.sampled_from(Pap),
+    ),
 )
 users = st.builds(
     User,
@@ -44,12 +51,19 @@ users = st.builds(
     password_hash=texts,
     disabled=st.booleans(),
     deleted=st.booleans(),
+    clearance=st.integers(LOWEST, HIGHEST),
+    directory_key=tokens | st.just(""),
+    suspended=st.booleans(),
+)
+directories = st.builds(
+    Directory, settings=st.dictionaries(tokens, texts | st.lists(texts)), secret=texts
 )
 sessions = st.builds(Session, user=tokens, refresh=texts, expires_ms=times)
 tenants = st.builds(
     TenantState,
     users=st.dictionaries(tokens, users, max_size=4),
     sessions=st.dictionaries(tokens, sessions, max_size=4),
+    directory=st.none() | directories,
 )
 
 

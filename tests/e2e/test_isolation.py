@@ -68,6 +68,17 @@ ROUTES: Final[dict[str, Probe]] = {
     "POST /users/{user}/enable": Probe(),
     "POST /users/{user}/password": Probe({"password": "a long password"}),
     "POST /users/{user}/logout-everywhere": Probe(),
+    "GET /tenants/current/directory": Probe(),
+    "PUT /tenants/current/directory": Probe(
+        {
+            "servers": ["ldaps://directory.example"],
+            "flavour": "ldap",
+            "base_dn": "dc=example",
+            "roles": [{"group": "cn=everybody", "role": "tenant_admin"}],
+        }
+    ),
+    "DELETE /tenants/current/directory": Probe(),
+    "POST /tenants/current/directory/test": Probe({}),
     "GET /rooms": Probe(),
     "POST /rooms": Probe({"name": "A room"}),
     "GET /rooms/{room}": Probe(),

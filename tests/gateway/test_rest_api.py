@@ -108,6 +108,7 @@ async def test_a_method_that_is_not_there_is_a_problem_too() -> None:
 
         assert answer.status_code == 405
         assert answer.json()["code"] == "method_not_allowed"
+        assert answer.headers["Allow"] == "GET, POST"
 
 
 async def test_a_bad_parameter_is_named() -> None:

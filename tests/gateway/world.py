@@ -4,6 +4,7 @@ Only tests of the gateway alone use it; what it replaces is tested with the real
 """
 
 import asyncio
+import base64
 import hashlib
 import itertools
 from collections.abc import Callable
@@ -23,14 +24,15 @@ from actors.protocol.roles import Role
 from actors.room.decide import decide as decide_room
 from actors.room.evolve import evolve as evolve_room
 from actors.room.state import Moment, RoomState
-from actors.runtime.projector import room_row, user_row
+from actors.runtime.projector import directory_row, room_row, user_row
 from actors.tenant.decide import decide as decide_tenant
 from actors.tenant.evolve import evolve as evolve_tenant
 from actors.tenant.sessions import ended_by
 from actors.tenant.state import TenantState
 from gateway.history import entry_of
 from store.reader import Reader, Selection, StoredEntry, TenantReader
-from store.rows import LoginCandidate, RoomRow, SessionRow, UserRow
+from store.rows import DirectoryRow, LoginCandidate, RoomRow, SessionRow, UserRow
+from store.sealing import KEY_BYTES, Cipher
 
 NOW_MS = 1_795_000_000_000
 Handler = Callable[[RoomEvent], None]
@@ -115,6 +117,7 @@ class World:
         self.held: list[tuple[str, str, Command]] | None = None
         self.announcing = True
         self.used_keys: set[str] = set()
+        self.cipher = Cipher(bytes(KEY_BYTES))
         self.ears: dict[int, Callable[[str, list[str]], None]] = {}
         self.reply_handlers: dict[str, Callable[[Reply], None]] = {}
         self._numbers = itertools.count()
@@ -190,6 +193,10 @@ class World:
         if tenant not in self.tenants:
             return None
         return cast(TenantReader, MemoryTenantReader(self, tenant))
+
+    async def tenant_ids(self) -> list[str]:
+        """As `store.reader.Reader.tenant_ids`."""
+        return sorted(self.tenants)
 
     async def logins(self, name: str) -> list[LoginCandidate]:
         """As `store.reader.Reader.logins`."""
@@ -312,6 +319,20 @@ class MemoryTenantReader:
         found = sorted(item for item in tenant.state.users.items() if item[0] > after)
         rows = [user_row(user, facts, tenant.head) for user, facts in found]
         return [row for row in rows if row.deleted == deleted][:limit]
+
+    async def directory(self) -> DirectoryRow | None:
+        await self._read()
+        tenant = self._world.at(self.tenant, TENANT_ROOM)
+        known = any(entry.kind.startswith("directory_") for entry in tenant.entries)
+        return directory_row(tenant.state, tenant.head) if known else None
+
+    async def sealed_secret(self, name: str, text: str) -> str:
+        sealed = self._world.cipher.seal(text.encode(), f"{self.tenant}|{name}".encode())
+        return base64.b64encode(sealed).decode()
+
+    async def opened_secret(self, name: str, sealed: str) -> str:
+        bound = f"{self.tenant}|{name}".encode()
+        return self._world.cipher.open(base64.b64decode(sealed), bound).decode()
 
     async def session(self, session: str) -> SessionRow | None:
         await self._read()

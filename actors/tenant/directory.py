@@ -1,0 +1,148 @@
+"""The tenant's directory, and what it says of its users.
+
+An administrator says how it is asked. What it answers comes from the gateway and is put before everything
+but an administrator's own word: whom he has disabled or deleted stays so, whatever the directory says.
+"""
+
+from dataclasses import replace
+from typing import Any, Final, assert_never
+
+from actors.protocol.commands import PutDirectory, RemoveDirectory, SynchroniseUser
+from actors.protocol.errors import ErrorCode, Rejection
+from actors.protocol.events import (
+    DirectoryPut,
+    DirectoryRemoved,
+    SynchronisedProfile,
+    UserSynchronised,
+)
+from actors.protocol.roles import Role
+from actors.tenant import clearance, sessions
+from actors.tenant.state import Directory, TenantState, User
+from actors.tenant.users import PEOPLE, is_administrator, is_taken, unfit_text
+
+DirectoryCommand = PutDirectory | RemoveDirectory | SynchroniseUser
+DirectoryEvent = DirectoryPut | DirectoryRemoved | UserSynchronised
+
+SHOWN: Final = (
+    *("servers", "flavour", "tls", "bind_dn", "base_dn", "group_base"),
+    *("user_filter", "group_filter", "netbios_domain"),
+)
+"""Settings that an auditor is shown."""
+
+
+def decide(state: TenantState, command: DirectoryCommand) -> DirectoryEvent | Rejection:
+    """What a command makes of a tenant's directory or of one of its users."""
+    match command:
+        case PutDirectory():
+            return put(state, command)
+        case RemoveDirectory():
+            return remove(state, command)
+        case SynchroniseUser():
+            return synchronise(state, command)
+        case _:
+            assert_never(command)
+
+
+def evolve(state: TenantState, event: DirectoryEvent) -> TenantState:
+    """The tenant after it."""
+    match event:
+        case DirectoryPut():
+            return replace(state, directory=Directory(event.settings, event.secret))
+        case DirectoryRemoved():
+            return replace(state, directory=None)
+        case UserSynchronised():
+            after = event.after
+            user = replace(
+                state.users[event.user],
+                display_name=after.display_name,
+                email=after.email,
+                role=after.role,
+                suspended=after.suspended,
+            )
+            users = {**state.users, event.user: user}
+            return sessions.without(replace(state, users=users), event.sessions)
+        case _:
+            assert_never(event)
+
+
+def put(state: TenantState, command: PutDirectory) -> DirectoryPut | Rejection:
+    """Set how the directory is asked."""
+    if not is_administrator(state, command):
+        return Rejection(ErrorCode.FORBIDDEN, "only an administrator may set the directory")
+    refused = clearance.refusal_to_vouch(state, command)
+    return refused or DirectoryPut(
+        before=_shown(state.directory),
+        after=_shown(Directory(command.settings, command.secret)),
+        settings=command.settings,
+        secret=command.secret,
+    )
+
+
+def remove(state: TenantState, command: RemoveDirectory) -> DirectoryRemoved | Rejection:
+    """Ask no directory any more."""
+    if not is_administrator(state, command):
+        return Rejection(ErrorCode.FORBIDDEN, "only an administrator may remove the directory")
+    if state.directory is None:
+        return Rejection(ErrorCode.NOT_FOUND, "there is no directory")
+    return DirectoryRemoved(before=_shown(state.directory))
+
+
+def synchronise(state: TenantState, command: SynchroniseUser) -> UserSynchronised | Rejection:
+    """Have a user be as the directory says. Even the last administrator: somebody who has left must not
+    stay in because nobody else is there; whoever operates the system can make another one."""
+    user = state.users.get(command.user)
+    if command.role is not Role.SYSTEM:
+        return Rejection(ErrorCode.FORBIDDEN, "only the gateway knows what the directory says")
+    if user is None or user.deleted or not user.directory_key:
+        return Rejection(ErrorCode.NOT_FOUND, "there is no such user of the directory")
+    if command.present and command.user_role not in PEOPLE:
+        return Rejection(ErrorCode.INVALID, "a user of the directory has a role for a person")
+    before = _profile(user)
+    after = _after(state, command, user)
+    if before == after:
+        return Rejection(ErrorCode.CONFLICT, "nothing has changed")
+    if after.suspended:
+        after = after.model_copy(update={"reason": command.reason})
+    ends = after.suspended or after.role is not before.role
+    return UserSynchronised(
+        user=command.user,
+        before=before,
+        after=after,
+        sessions=sessions.of_user(state, command.user) if ends else (),
+    )
+
+
+def _after(state: TenantState, command: SynchroniseUser, user: User) -> SynchronisedProfile:
+    if not command.present or command.user_role is None:
+        return _profile(user).model_copy(update={"suspended": True})
+    # A name that can't be used must not keep his role from being taken away.
+    name = command.display_name or user.display_name
+    email = command.email
+    if email is not None and (
+        unfit_text(email) or is_taken(state, {email.casefold()}, but=command.user)
+    ):
+        email = user.email
+    return SynchronisedProfile(
+        display_name=user.display_name if unfit_text(name) else name,
+        email=email,
+        role=command.user_role,
+        suspended=False,
+    )
+
+
+def _profile(user: User) -> SynchronisedProfile:
+    return SynchronisedProfile(
+        display_name=user.display_name,
+        email=user.email,
+        role=user.role,
+        suspended=user.suspended,
+    )
+
+
+def _shown(directory: Directory | None) -> dict[str, Any]:
+    if directory is None:
+        return {}
+    settings = directory.settings
+    rules = [rule for rule in settings.get("roles", ()) if isinstance(rule, dict)]
+    grants = [f"{rule.get('role')}: {rule.get('group')}" for rule in rules]
+    return {**{name: settings[name] for name in SHOWN if name in settings}, "grants": grants}
