@@ -118,7 +118,9 @@ def create_app(services: GatewayServices) -> FastAPI:
     background = Background()
     tokens = Tokens(services.token_keys)
     checked = SessionCheck(services.reader)
-    passwords = PasswordCheck(settings.argon2_memory_kib, settings.argon2_passes)
+    passwords = PasswordCheck(
+        settings.argon2_memory_kib, settings.argon2_passes, services.metrics.password_hashes.inc
+    )
     sockets = _sockets(services, tokens, checked, background)
     records = FailureRecords(services.actors, background.spawn, services.clock)
     lockout = Lockout(

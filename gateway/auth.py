@@ -187,6 +187,7 @@ class SignIn:
             expires_ms=_now_ms() + REFRESH_TTL_S * 1000,
             address=address,
             custom_role=user.custom_role,
+            clearance=user.clearance,
             proof=proof,
         )
         _, restricted = await self._send(tenant, command)
@@ -233,6 +234,7 @@ class SignIn:
             actor=user.user,
             role=role,
             session=presented.session,
+            clearance=user.clearance,
             presented=presented.digest,
             refresh=following.digest,
             expires_ms=_now_ms() + REFRESH_TTL_S * 1000,
@@ -459,9 +461,9 @@ def _read_refresh_token(text: str) -> _RefreshToken:
 
 
 def _principal_of(tenant: str, user: UserRow, session: str, *, restricted: bool) -> Principal:
-    custom_role = user.custom_role or ""
-    role = Role(user.role)
-    return new_principal(tenant, user.user, role, session, custom_role, restricted=restricted)
+    custom_role, role = user.custom_role or "", Role(user.role)
+    principal = new_principal(tenant, user.user, role, session, custom_role, user.clearance)
+    return replace(principal, restricted=restricted)
 
 
 def _challenge_void() -> Refusal:

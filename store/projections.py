@@ -67,6 +67,7 @@ class Projections:
                 "status": row.status,
                 "members": list(row.members),
                 "open_to": list(row.open_to),
+                "clearance": row.clearance,
                 "sealed": sealed,
                 "state": await self._sealed_state(row.room, row.applied, state),
             },

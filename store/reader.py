@@ -106,14 +106,17 @@ class TenantReader:
         document = await self._database[ROOMS].find_one({"_id": room}, WITHOUT_STATE)
         return await self._room_row(document) if document and "kind" in document else None
 
-    async def rooms_for(self, user: str, role: str, *, after: str, limit: int) -> list[RoomRow]:
-        """Rooms that a user may enter, by id, from the one after `after`."""
+    async def rooms_for(
+        self, user: str, role: str, *, after: str, limit: int, clearance: int = 0
+    ) -> list[RoomRow]:
+        """Rooms that a user of a clearance may enter, by id, from the one after `after`."""
         documents = (
             await self._database[ROOMS]
             .find(
                 {
                     "_id": {"$gt": after},
                     "kind": {"$exists": True},
+                    "clearance": {"$not": {"$gt": clearance}},
                     "$or": [{"members": user}, {"open_to": role}],
                 },
                 WITHOUT_STATE,
@@ -124,7 +127,11 @@ class TenantReader:
         )
         rows = [await self._room_row(document) for document in documents]
         # What was searched is plain and could have been altered; what was opened could not.
-        return [row for row in rows if user in row.members or role in row.open_to]
+        return [
+            row
+            for row in rows
+            if row.clearance <= clearance and (user in row.members or role in row.open_to)
+        ]
 
     async def _room_row(self, document: Document) -> RoomRow:
         fields = await self._opened("row", document["_id"], document["sealed"])

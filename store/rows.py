@@ -36,7 +36,8 @@ class ManagedTenantRow:
 
 @dataclass(frozen=True, slots=True)
 class RoomRow:
-    """A room as of `applied`, the last seq that was folded into it."""
+    """A room as of `applied`, the last seq that was folded into it. `clearance` is what it takes to see it;
+    it, `tlp` and `pap` are missing in rows of before there was such a thing."""
 
     room: str
     name: str
@@ -48,6 +49,9 @@ class RoomRow:
     created_ms: int
     created_by: str
     applied: int
+    clearance: int = 0
+    tlp: str = "AMBER"
+    pap: str = "AMBER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class UserRow:
     begun: SecondFactorRow | None = None
     custom_role: str | None = None
     pending: bool = False
+    clearance: int = 0
 
     @property
     def is_active(self) -> bool:

@@ -48,7 +48,9 @@ DIRECTORY_VALUES: Final = (
 )
 AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "user_created": _kind("user.create", "user", "username email display_name role custom_role"),
-    "user_changed": _kind("user.change", "user", "username email display_name role custom_role"),
+    "user_changed": _kind(
+        "user.change", "user", "username email display_name role custom_role clearance"
+    ),
     "user_disabled": _kind("user.disable", "user", "reason"),
     "user_enabled": _kind("user.enable", "user"),
     "user_deleted": _kind("user.delete", "user", "username email reason"),

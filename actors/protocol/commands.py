@@ -24,6 +24,7 @@ from actors.protocol.limits import (
     NAME_CHARS_MAX,
     SEALED_CHARS_MAX,
 )
+from actors.protocol.markings import Clearance, Pap, Tlp
 from actors.protocol.people_commands import PeopleCommand
 from actors.protocol.roles import Role, RoomRole
 from actors.protocol.second_factor_commands import (
@@ -43,12 +44,27 @@ from actors.protocol.tenancy import TenantAction
 DirectoryKey = Annotated[str, StringConstraints(max_length=DIRECTORY_KEY_CHARS_MAX)]
 
 
+def _if_given() -> Any:
+    """A field that is left out where it says nothing: commands of before there was such a thing keep
+    their fingerprints."""
+    return Field(default=None, exclude_if=lambda value: value is None)
+
+
 class Post(Command):
-    """Say something in a room; `thread` is the seq of the entry that is answered."""
+    """Say something in a room; `thread` is the seq of the entry that is answered. The rest marks it more
+    strictly than its room."""
 
     type: Literal["post"] = "post"
     body: str
     thread: int | None = None
+    entry_clearance: Clearance | None = _if_given()
+    tlp: Tlp | None = _if_given()
+    pap: Pap | None = _if_given()
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether it has a marking of its own."""
+        return any(value is not None for value in (self.entry_clearance, self.tlp, self.pap))
 
 
 class IncidentLink(BaseModel):
@@ -73,6 +89,9 @@ class CreateRoom(Command):
     incident: IncidentLink | None = None
     members: dict[UserId, RoomRole] = Field(default_factory=dict, max_length=MEMBERS_MAX)
     open_to: frozenset[Role] = frozenset()
+    room_clearance: Clearance | None = _if_given()
+    tlp: Tlp | None = _if_given()
+    pap: Pap | None = _if_given()
 
     @field_serializer("open_to")
     def _in_one_order(self, open_to: frozenset[Role]) -> list[Role]:
@@ -85,6 +104,15 @@ class RenameRoom(Command):
 
     type: Literal["rename_room"] = "rename_room"
     name: Name
+
+
+class MarkRoom(Command):
+    """Mark a room otherwise. What is None stays as it is."""
+
+    type: Literal["mark_room"] = "mark_room"
+    room_clearance: Clearance | None = None
+    tlp: Tlp | None = None
+    pap: Pap | None = None
 
 
 class PutMember(Command):
@@ -151,6 +179,7 @@ class UpdateUser(Command):
     email: Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)] | None = None
     user_role: Role | None = None
     custom_role: MaybeRole = None
+    user_clearance: Clearance | None = _if_given()
 
 
 class DisableUser(Command):
@@ -326,6 +355,7 @@ RoomCommand = Annotated[
     Post
     | CreateRoom
     | RenameRoom
+    | MarkRoom
     | PutMember
     | RemoveMember
     | CloseRoom
@@ -379,6 +409,7 @@ __all__ = [
     "IncidentLink",
     "LockTenant",
     "ManageTenant",
+    "MarkRoom",
     "OpenSession",
     "Origin",
     "Post",

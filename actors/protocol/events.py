@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from actors.protocol.commands import IncidentLink
 from actors.protocol.event import MaybeRole, Structured
 from actors.protocol.findings import Finding
+from actors.protocol.markings import Clearance, Marking
 from actors.protocol.people_events import (
     InvitationAccepted,
     InvitationRevoked,
@@ -49,6 +50,16 @@ class MessagePosted:
     thread: int | None
 
 
+class MarkedMessagePosted(Structured):
+    """Somebody said something that is marked by itself. `thread` is kept where a message has it: outside
+    of the content."""
+
+    kind: ClassVar[str] = "marked_message"
+    text: str
+    marking: Marking
+    thread: int | None = Field(default=None, exclude=True)
+
+
 class RoomCreated(Structured):
     kind: ClassVar[str] = "room_created"
     name: str
@@ -56,6 +67,15 @@ class RoomCreated(Structured):
     incident: IncidentLink | None
     members: dict[str, RoomRole]
     open_to: tuple[Role, ...]
+    marking: Marking | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class RoomMarked(Structured):
+    """How a room was marked, and how it is."""
+
+    kind: ClassVar[str] = "room_marked"
+    before: Marking
+    after: Marking
 
 
 class RoomRenamed(Structured):
@@ -118,10 +138,12 @@ class Profile(BaseModel):
     email: str | None
     role: Role
     custom_role: MaybeRole = None
+    clearance: Clearance | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class UserChanged(Structured):
-    """A user's facts before and after; another role ends the sessions that have the old one."""
+    """A user's facts before and after; another role or clearance ends the sessions that
+    have the old one. The clearance is left out where it was the lowest and is."""
 
     kind: ClassVar[str] = "user_changed"
     user: str
@@ -335,8 +357,10 @@ class TenantLocked(Structured):
 
 RoomEventType = (
     MessagePosted
+    | MarkedMessagePosted
     | RoomCreated
     | RoomRenamed
+    | RoomMarked
     | MemberAdded
     | MemberRemoved
     | RoomClosed
@@ -385,8 +409,10 @@ EventType = RoomEventType | TenantEventType
 STRUCTURED: dict[str, type[Structured]] = {
     model.kind: model
     for model in (
+        MarkedMessagePosted,
         RoomCreated,
         RoomRenamed,
+        RoomMarked,
         MemberAdded,
         MemberRemoved,
         RoomClosed,

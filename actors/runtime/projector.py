@@ -97,6 +97,9 @@ def room_row(room: str, state: RoomState, applied: int) -> RoomRow:
         created_ms=state.created_ms,
         created_by=state.created_by,
         applied=applied,
+        clearance=state.marking.clearance,
+        tlp=str(state.marking.tlp),
+        pap=str(state.marking.pap),
     )
 
 
@@ -119,6 +122,7 @@ def user_row(name: str, user: User, applied: int) -> UserRow:
         begun=_factor_row(user.begun),
         custom_role=user.custom_role,
         pending=user.pending,
+        clearance=user.clearance,
     )
 
 

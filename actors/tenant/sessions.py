@@ -43,6 +43,8 @@ def open_session(
     if command.role is not Role.SYSTEM and told != (user.role, user.custom_role):
         # The token would speak for a role that he has lost since the gateway looked.
         return Rejection(ErrorCode.LOGIN_FAILED, "the user was changed meanwhile; sign in again")
+    if command.clearance != user.clearance and command.role is not Role.SYSTEM:
+        return Rejection(ErrorCode.LOGIN_FAILED, "the user was changed meanwhile; sign in again")
     refused = second_factor.refusal_to_enter(state, user, command)
     if refused is not None:
         return refused
@@ -73,6 +75,9 @@ def refresh(
     user = state.users.get(session.user)
     if user is None or not user.is_active:
         return SessionEnded(session=command.session, reason="the user is disabled")
+    if command.clearance > user.clearance:
+        # The next token would speak for a clearance that he has lost since the gateway looked.
+        return Rejection(ErrorCode.SESSION_ENDED, "the user was changed meanwhile; sign in again")
     if command.presented != session.refresh:
         return SessionEnded(session=command.session, reason=REUSED)
     refused = second_factor.refusal_to_go_on(state, user, restricted=command.restricted)

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from actors.protocol.markings import LOWEST
 from actors.protocol.roles import Registration, Role
 from actors.protocol.tenancy import ManagedTenant
 
@@ -46,6 +47,7 @@ class User:
 
     grants: dict[str, Role] = field(default_factory=dict)
     """Other tenants that a user of the platform tenant may read, and as somebody of which role."""
+    clearance: int = LOWEST
 
     @property
     def is_active(self) -> bool:
@@ -139,6 +141,8 @@ def _user_fields(user: User) -> dict[str, Any]:
     ):
         if not fields[name]:
             del fields[name]
+    if user.clearance == LOWEST:
+        del fields["clearance"]
     return fields
 
 

@@ -16,11 +16,13 @@ from actors.protocol.commands import (
     Origin,
     ResetSecondFactor,
     SetPassword,
+    UpdateUser,
 )
 from actors.protocol.ids import PLATFORM_TENANT, TENANT_ROOM, time_ordered_id
+from actors.protocol.markings import CLEARANCES
 from actors.protocol.roles import PLATFORM_ROLES, Role
 from deploy.cli.administration import Json, platform_servers
-from deploy.cli.session import fail, run, show
+from deploy.cli.session import clearance_of, fail, run, show
 from deploy.context import User
 from deploy.people import OPERATOR, create_user, new_password, operator_client
 from deploy.provision.provisioner import ensure_platform_tenant
@@ -49,6 +51,7 @@ def register(app: typer.Typer) -> None:
     user.command("enable")(user_enable)
     user.command("password")(user_password)
     user.command("reset-second-factor")(user_reset_second_factor)
+    user.command("clearance")(user_clearance)
     app.add_typer(user, name="user")
 
 
@@ -99,13 +102,12 @@ def user_list(
                     "disabled": row.disabled,
                     "deleted": row.deleted,
                     "second_factor": row.second_factor is not None,
+                    "clearance": row.clearance,
                 }
                 mark = "  (disabled)" if row.disabled else ""
-                show(
-                    answer,
-                    as_json=as_json,
-                    line=f"{row.username}  {row.custom_role or row.role}{mark}",
-                )
+                role = row.custom_role or row.role
+                line = f"{row.username}  {role}  {CLEARANCES[row.clearance]}{mark}"
+                show(answer, as_json=as_json, line=line)
 
     run(work)
 
@@ -123,6 +125,18 @@ def user_disable(
 def user_enable(tenant: str, username: str, as_json: Json = False) -> None:
     """Let a disabled user in again."""
     _change(tenant, username, lambda who: EnableUser(**who), "enabled", as_json)
+
+
+def user_clearance(
+    tenant: str,
+    username: str,
+    level: Annotated[str, typer.Argument(help=f"One of {', '.join(CLEARANCES)}.")],
+    as_json: Json = False,
+) -> None:
+    """Give a user another clearance; his sessions end at once. Where nobody has one yet, this is how it
+    begins: an administrator gives no more than he has."""
+    wanted = clearance_of(level)
+    _change(tenant, username, lambda who: UpdateUser(user_clearance=wanted, **who), level, as_json)
 
 
 def user_password(tenant: str, username: str, as_json: Json = False) -> None:

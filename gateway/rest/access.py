@@ -191,12 +191,15 @@ def client_id_of(key: str | None) -> str:
 
 
 async def send(services: RestServices, caller: Caller, room: str, command: Command) -> Receipt:
-    """Have a room's actor commit a command of the caller's; the tenant's own is told where it came from.
+    """Have a room's actor commit a command of the caller's, with his clearance; the tenant's own is told
+    where it came from.
 
     Raises:
         Refusal: it was not applied.
         OutcomeUnknown: no receipt in time.
     """
+    said: dict[str, Any] = {"clearance": caller.principal.clearance}
     if room == TENANT_ROOM:
-        command = command.model_copy(update={"origin": caller.origin})
+        said["origin"] = caller.origin
+    command = command.model_copy(update=said)
     return await services.actors.send(caller.principal.tenant, room, command)

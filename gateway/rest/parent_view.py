@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from actors.protocol.commands import GrantTenant
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import PLATFORM_TENANT, ROOM_PATTERN, TENANT_ROOM, TOKEN_PATTERN
+from actors.protocol.markings import LOWEST
 from actors.protocol.permissions import permitted
 from actors.protocol.roles import Role
 from gateway.evidence import Reading
@@ -96,8 +97,8 @@ async def _guest(
     reader = await services.reader.tenant(tenant) if role is not None else None
     if role is None or reader is None:
         raise nothing_here()
-    # What a role of his own tenant permits says nothing there.
-    there = replace(principal, tenant=tenant, role=Role(role), custom_role="")
+    # What a role and a clearance of his own tenant let him see says nothing there.
+    there = replace(principal, tenant=tenant, role=Role(role), custom_role="", clearance=LOWEST)
     permissions = permitted(tenant, there.role)
     need = ROUTES.get(route_of(request))
     if not isinstance(need, Granted) or need.permission not in permissions:

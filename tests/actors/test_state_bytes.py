@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.protocol.commands import IncidentLink
+from actors.protocol.markings import HIGHEST, LOWEST, Marking, Pap, Tlp
 from actors.protocol.permissions import Permission
 from actors.protocol.roles import Registration, Role, RoomRole
 from actors.protocol.tenancy import STATUSES, ManagedTenant, Mappings, TenantProfile, Volume
@@ -36,6 +37,12 @@ rooms = st.builds(
     open_to=st.frozensets(st.sampled_from(Role)),
     created_ms=times,
     created_by=tokens,
+    marking=st.builds(
+        Marking,
+        clearance=st.integers(LOWEST, HIGHEST),
+        tlp=st.sampled_from(Tlp),
+        pap=st.sampled_from(Pap),
+    ),
 )
 users = st.builds(
     User,
@@ -46,6 +53,7 @@ users = st.builds(
     password_hash=texts,
     disabled=st.booleans(),
     deleted=st.booleans(),
+    clearance=st.integers(LOWEST, HIGHEST),
     directory_key=tokens | st.just(""),
     suspended=st.booleans(),
     custom_role=st.none() | tokens,

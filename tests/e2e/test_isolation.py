@@ -13,8 +13,10 @@ from typing import Any, Final, get_args
 import httpx
 import orjson
 
-from actors.protocol.commands import CreateRoom
+from actors.protocol.commands import CreateRoom, UpdateUser
 from actors.protocol.envelope import encode_batch
+from actors.protocol.ids import TENANT_ROOM
+from actors.protocol.markings import HIGHEST, LOWEST
 from actors.protocol.roles import Role
 from deploy.provision.nats_identity import ensure_tenant_credentials
 from gateway.frames import AnyFrame
@@ -252,6 +254,30 @@ async def test_a_colleague_who_is_no_member_sees_as_little(company: Company) -> 
         foreign = Ids(room, company.user("vera"))
         # Who his colleagues are is no secret to an administrator.
         assert await differences(colleague, own, foreign, among="{room}") == [], name
+    assert await ana.chain(room) == before
+
+
+async def test_a_member_without_the_clearance_sees_as_little(company: Company) -> None:
+    cleared = UpdateUser(
+        client_id="clear-ana",
+        actor="operator",
+        role=Role.SYSTEM,
+        user=company.user("ana"),
+        user_clearance=HIGHEST,
+    )
+    await company.system.operator.send(company.tenant, TENANT_ROOM, cleared)
+    ana = await company.sign_in("ana")
+    everyone = ["tenant_admin", "analyst", "viewer"]
+    listed = {company.user("bob"): "owner", company.user("tom"): "owner"}
+    room = await ana.open_room(members=listed, open_to=everyone, clearance=LOWEST + 1)
+    before = await ana.chain(room)
+    for name in ("bob", "vera", "tom"):
+        colleague = await company.sign_in(name)
+        own, foreign = (Ids(each, company.user("vera")) for each in ("room_own", room))
+        assert await differences(colleague, own, foreign, among="{room}") == [], name
+        async with colleague.socket() as socket:
+            there, nowhere = [await answers_to(socket, each) for each in (room, "room_none")]
+            assert there == nowhere
     assert await ana.chain(room) == before
 
 

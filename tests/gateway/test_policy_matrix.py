@@ -6,7 +6,7 @@ Nothing here knows a route: what is tried, by whom, and what must come of it is 
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import httpx
@@ -70,14 +70,8 @@ class Asker:
     def principal(self) -> Principal:
         """What his token says."""
         session = f"ses_{self.user.removeprefix('usr_')}"
-        return new_principal(
-            self.tenant,
-            self.user,
-            self.role,
-            session,
-            self.custom_role,
-            restricted=self.restricted,
-        )
+        known = new_principal(self.tenant, self.user, self.role, session, self.custom_role)
+        return replace(known, restricted=self.restricted)
 
 
 def _built_in(name: str, user: str, role: Role, **more: Any) -> Asker:
