@@ -10,8 +10,8 @@ import bson
 
 from actors.protocol.ids import TENANT_ROOM
 from store.driver import Database, MongoConnection
-from store.mongo import PLATFORM_DATABASE, tenant_database
 from store.entries import Selection
+from store.mongo import PLATFORM_DATABASE, tenant_database
 from tests.e2e.system import Company
 
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024
