@@ -19,6 +19,7 @@ from store.mongo import (
     DIRECTORY,
     DUPLICATE_KEY,
     EVENTS,
+    IDENTITY_PROVIDER,
     LANES,
     LOGINS,
     PLATFORM_DATABASE,
@@ -28,7 +29,7 @@ from store.mongo import (
     USERS,
     tenant_database,
 )
-from store.rows import DirectoryRow, RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import DirectoryRow, IdentityProviderRow, RoomRow, SessionRow, Snapshot, UserRow
 from store.sealing import bound_to
 
 
@@ -144,9 +145,16 @@ class Projections:
 
     async def save_directory(self, row: DirectoryRow) -> None:
         """Write how a tenant's directory is asked, unless a newer row is there."""
-        sealed = await self._sealed("settings", DIRECTORY, asdict(row))
+        await self._save_settings(DIRECTORY, row)
+
+    async def save_identity_provider(self, row: IdentityProviderRow) -> None:
+        """Write at which identity provider people sign in, unless a newer row is there."""
+        await self._save_settings(IDENTITY_PROVIDER, row)
+
+    async def _save_settings(self, key: str, row: DirectoryRow | IdentityProviderRow) -> None:
+        sealed = await self._sealed("settings", key, asdict(row))
         fields = {"sealed": sealed, "applied": row.applied}
-        condition = {"_id": DIRECTORY, "applied": {"$not": {"$gt": row.applied}}}
+        condition = {"_id": key, "applied": {"$not": {"$gt": row.applied}}}
         with suppress(DuplicateKeyError):
             await self._database[SETTINGS].replace_one(condition, fields, upsert=True)
             return

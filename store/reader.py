@@ -15,6 +15,7 @@ from store.keys import KeyRing
 from store.mongo import (
     DEAD_LETTERS,
     DIRECTORY,
+    IDENTITY_PROVIDER,
     LOGINS,
     PLATFORM_DATABASE,
     RECORDS,
@@ -28,7 +29,15 @@ from store.mongo import (
 )
 from store.opening import open_contents
 from store.record import Record, place, record_of
-from store.rows import DirectoryRow, LoginCandidate, RoomRow, SessionRow, TenantRow, UserRow
+from store.rows import (
+    DirectoryRow,
+    IdentityProviderRow,
+    LoginCandidate,
+    RoomRow,
+    SessionRow,
+    TenantRow,
+    UserRow,
+)
 from store.sealing import bound_to
 
 LOGIN_CANDIDATES_MAX: Final = 4
@@ -252,6 +261,14 @@ class TenantReader:
         if document is None:
             return None
         return DirectoryRow(**await self._opened("settings", DIRECTORY, document["sealed"]))
+
+    async def identity_provider(self) -> IdentityProviderRow | None:
+        """At which identity provider the tenant's people sign in; None if there never was one."""
+        document = await self._database[SETTINGS].find_one({"_id": IDENTITY_PROVIDER})
+        if document is None:
+            return None
+        fields = await self._opened("settings", IDENTITY_PROVIDER, document["sealed"])
+        return IdentityProviderRow(**fields)
 
     async def sealed_secret(self, name: str, text: str) -> str:
         """A secret under the tenant's key, in base64; it opens under the same name only."""

@@ -46,15 +46,19 @@ EVIDENCE_TYPES: Final = frozenset({"room", "audit_log"})
 DIRECTORY_VALUES: Final = (
     "servers flavour tls bind_dn base_dn group_base user_filter group_filter netbios_domain grants"
 )
+PROVIDER_VALUES: Final = (
+    "issuer client_id scopes username_claim display_name_claim email_claim groups_claim default_role "
+    "session_hours_max grants"
+)
 AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
-    "user_created": _kind("user.create", "user", "username email display_name role"),
+    "user_created": _kind("user.create", "user", "username email display_name role provider_key"),
     "user_changed": _kind("user.change", "user", "username email display_name role"),
     "user_disabled": _kind("user.disable", "user", "reason"),
     "user_enabled": _kind("user.enable", "user"),
     "user_deleted": _kind("user.delete", "user", "username email reason"),
     "password_changed": _kind("user.change_password", "user"),
     "sessions_ended": _kind("user.sign_out_everywhere", "user", "reason"),
-    "session_opened": _kind("session.open", "session", "user expires_ms", method="rest"),
+    "session_opened": _kind("session.open", "session", "user expires_ms until_ms", method="rest"),
     "session_refreshed": _kind("session.refresh", "session", "expires_ms", method="rest"),
     "sign_in_failed": _kind("user.sign_in", "user", "reason count", outcome=REFUSED, method="rest"),
     "user_password_rehashed": _kind("user.rehash_password", "user", method="system"),
@@ -63,6 +67,8 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     ),
     "directory_put": _kind("directory.put", "", DIRECTORY_VALUES),
     "directory_removed": _kind("directory.remove", "", DIRECTORY_VALUES),
+    "identity_provider_put": _kind("identity_provider.put", "", PROVIDER_VALUES),
+    "identity_provider_removed": _kind("identity_provider.remove", "", PROVIDER_VALUES),
     "session_ended": _kind("session.end", "session", "reason"),
     EVIDENCE_READ: _kind("evidence", "object_id", "details"),
     "rejected": _kind("command.refuse", "", "code detail", outcome=REFUSED, method="nats"),

@@ -21,6 +21,7 @@ from actors.protocol.limits import (
     FAILED_SIGN_INS_MAX,
     MEMBERS_MAX,
     NAME_CHARS_MAX,
+    PROVIDER_KEY_CHARS_MAX,
     REASON_CHARS_MAX,
     SEALED_CHARS_MAX,
     TIME_MS_MAX,
@@ -33,6 +34,7 @@ Name = Annotated[
 Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 DirectoryKey = Annotated[str, StringConstraints(max_length=DIRECTORY_KEY_CHARS_MAX)]
+ProviderKey = Annotated[str, StringConstraints(max_length=PROVIDER_KEY_CHARS_MAX)]
 TimeMs = Annotated[int, Field(ge=0, le=TIME_MS_MAX)]
 
 
@@ -146,7 +148,8 @@ class RecordFinding(Command):
 class CreateUser(Command):
     """Make a user; `password_hash` is an argon2id string, never the password.
 
-    `directory_key` is who he is in the tenant's directory; he has no password here then. Empty: local.
+    `directory_key` is who he is in the tenant's directory, `provider_key` who he is at its identity
+    provider (issuer#subject); he has no password here then. Both empty: local.
     """
 
     type: Literal["create_user"] = "create_user"
@@ -157,6 +160,7 @@ class CreateUser(Command):
     user_role: Role
     password_hash: str = Field(repr=False)
     directory_key: DirectoryKey = Field(default="", exclude_if=lambda value: not value)
+    provider_key: ProviderKey = Field(default="", exclude_if=lambda value: not value)
 
 
 class UpdateUser(Command):
@@ -279,8 +283,26 @@ class RemoveDirectory(Command):
     type: Literal["remove_directory"] = "remove_directory"
 
 
+class PutIdentityProvider(Command):
+    """Have people sign in at the tenant's identity provider; all of its settings.
+
+    `settings` hold no secret. `secret` is the client's, sealed with the tenant's key before it comes here;
+    empty for a public client.
+    """
+
+    type: Literal["put_identity_provider"] = "put_identity_provider"
+    settings: dict[str, Any]
+    secret: Annotated[str, StringConstraints(max_length=SEALED_CHARS_MAX)] = Field(repr=False)
+
+
+class RemoveIdentityProvider(Command):
+    """Have nobody sign in at an identity provider any more."""
+
+    type: Literal["remove_identity_provider"] = "remove_identity_provider"
+
+
 class SynchroniseUser(Command):
-    """Say what the directory says of one of its users now.
+    """Say what the directory, or the identity provider, says of one of its users now.
 
     `present` is whether he may sign in at all; without it, `reason` says why not and the rest does not
     matter. An e-mail that is None is none.
@@ -334,6 +356,8 @@ TenantCommand = Annotated[
     | PutDirectory
     | RemoveDirectory
     | SynchroniseUser
+    | PutIdentityProvider
+    | RemoveIdentityProvider
     | RecordEvidenceRead,
     Field(discriminator="type"),
 ]
@@ -358,6 +382,7 @@ __all__ = [
     "Origin",
     "Post",
     "PutDirectory",
+    "PutIdentityProvider",
     "PutMember",
     "RecordEvidenceRead",
     "RecordFailedSignIns",
@@ -365,6 +390,7 @@ __all__ = [
     "RefreshSession",
     "RehashPassword",
     "RemoveDirectory",
+    "RemoveIdentityProvider",
     "RemoveMember",
     "RenameRoom",
     "ReopenRoom",

@@ -4,6 +4,8 @@ from actors.protocol.events import (
     DirectoryPut,
     DirectoryRemoved,
     EventType,
+    IdentityProviderPut,
+    IdentityProviderRemoved,
     PasswordChanged,
     SessionEnded,
     SessionOpened,
@@ -22,7 +24,7 @@ from actors.room.state import RoomState
 from actors.runtime.mailbox import Mailbox
 from actors.tenant.state import TenantState, User
 from store.projections import Projections
-from store.rows import DirectoryRow, RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import DirectoryRow, IdentityProviderRow, RoomRow, SessionRow, Snapshot, UserRow
 
 
 async def project(
@@ -78,6 +80,7 @@ def user_row(name: str, user: User, applied: int) -> UserRow:
         deleted=user.deleted,
         directory_key=user.directory_key,
         suspended=user.suspended,
+        provider_key=user.provider_key,
         applied=applied,
     )
 
@@ -87,6 +90,14 @@ def directory_row(state: TenantState, applied: int) -> DirectoryRow:
     if state.directory is None:
         return DirectoryRow(None, "", applied)
     return DirectoryRow(state.directory.settings, state.directory.secret, applied)
+
+
+def identity_provider_row(state: TenantState, applied: int) -> IdentityProviderRow:
+    """The row of a tenant's identity provider."""
+    provider = state.identity_provider
+    if provider is None:
+        return IdentityProviderRow(None, "", applied)
+    return IdentityProviderRow(provider.settings, provider.secret, applied)
 
 
 async def _project_tenant_event(
@@ -121,6 +132,8 @@ async def _project_tenant_event(
             await projections.end_session(event.session)
         case DirectoryPut() | DirectoryRemoved():
             await projections.save_directory(directory_row(state, applied))
+        case IdentityProviderPut() | IdentityProviderRemoved():
+            await projections.save_identity_provider(identity_provider_row(state, applied))
         case _:
             return
 

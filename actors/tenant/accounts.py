@@ -83,7 +83,7 @@ def update(state: TenantState, command: UpdateUser) -> UserChanged | Rejection:
     user = _subject(state, command, command.user, self_too=command.user_role is None)
     if isinstance(user, Rejection):
         return user
-    if user.directory_key:
+    if not user.is_local:
         return _kept_by_directory("name, e-mail and role")
     role = command.user_role or user.role
     if role not in PEOPLE:
@@ -154,7 +154,7 @@ def set_password(state: TenantState, command: SetPassword) -> PasswordChanged | 
     user = _subject(state, command, command.user, self_too=command.keep is not None)
     if isinstance(user, Rejection):
         return user
-    if user.directory_key:
+    if not user.is_local:
         return _kept_by_directory("password")
     if command.keep is not None:
         session = state.sessions.get(command.keep)

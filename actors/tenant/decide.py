@@ -11,11 +11,13 @@ from actors.protocol.commands import (
     EndSessions,
     OpenSession,
     PutDirectory,
+    PutIdentityProvider,
     RecordEvidenceRead,
     RecordFailedSignIns,
     RefreshSession,
     RehashPassword,
     RemoveDirectory,
+    RemoveIdentityProvider,
     SetPassword,
     SynchroniseUser,
     TenantCommand,
@@ -23,7 +25,15 @@ from actors.protocol.commands import (
 )
 from actors.protocol.errors import Rejection
 from actors.protocol.events import TenantEventType
-from actors.tenant import accounts, directory, evidence, passwords, sessions, users
+from actors.tenant import (
+    accounts,
+    directory,
+    evidence,
+    identity_provider,
+    passwords,
+    sessions,
+    users,
+)
 from actors.tenant.state import TenantState
 
 
@@ -51,9 +61,25 @@ def decide(state: TenantState, command: TenantCommand, now_ms: int) -> TenantEve
             return passwords.record_failures(state, command)
         case RehashPassword():
             return passwords.rehash(state, command)
-        case PutDirectory() | RemoveDirectory() | SynchroniseUser():
-            return directory.decide(state, command)
+        case (
+            PutDirectory()
+            | RemoveDirectory()
+            | SynchroniseUser()
+            | PutIdentityProvider()
+            | RemoveIdentityProvider()
+        ):
+            return _kept_elsewhere(state, command)
         case RecordEvidenceRead():
             return evidence.read(command)
         case _:
             assert_never(command)
+
+
+def _kept_elsewhere(
+    state: TenantState, command: directory.DirectoryCommand | identity_provider.ProviderCommand
+) -> TenantEventType | Rejection:
+    match command:
+        case PutIdentityProvider() | RemoveIdentityProvider():
+            return identity_provider.decide(state, command)
+        case _:
+            return directory.decide(state, command)

@@ -4,6 +4,8 @@ from actors.protocol.events import (
     DirectoryPut,
     DirectoryRemoved,
     EventType,
+    IdentityProviderPut,
+    IdentityProviderRemoved,
     PasswordChanged,
     SessionEnded,
     SessionOpened,
@@ -17,7 +19,14 @@ from actors.protocol.events import (
     UserPasswordRehashed,
     UserSynchronised,
 )
-from actors.tenant import accounts, directory, passwords, sessions, users
+from actors.tenant import (
+    accounts,
+    directory,
+    identity_provider,
+    passwords,
+    sessions,
+    users,
+)
 from actors.tenant.state import TenantState
 
 STATE_KINDS = frozenset(
@@ -37,6 +46,8 @@ STATE_KINDS = frozenset(
         DirectoryPut,
         DirectoryRemoved,
         UserSynchronised,
+        IdentityProviderPut,
+        IdentityProviderRemoved,
     )
 )
 """Kinds that change the state."""
@@ -61,5 +72,7 @@ def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> Tena
             return sessions.ended(state, event)
         case DirectoryPut() | DirectoryRemoved() | UserSynchronised():
             return directory.evolve(state, event)
+        case IdentityProviderPut() | IdentityProviderRemoved():
+            return identity_provider.evolve(state, event)
         case _:
             return state

@@ -18,6 +18,7 @@ from actors.protocol.events import (
 )
 from actors.protocol.limits import SESSIONS_PER_USER_MAX
 from actors.protocol.roles import Role
+from actors.tenant import identity_provider
 from actors.tenant.state import Session, TenantState
 
 REUSED = "a refresh token was used twice"
@@ -33,6 +34,9 @@ def open_session(
     if command.role not in (user.role, Role.SYSTEM):
         # The token would speak for a role that he has lost since the gateway looked.
         return Rejection(ErrorCode.LOGIN_FAILED, "the user was changed meanwhile; sign in again")
+    if not identity_provider.vouches_for(state, user):
+        return Rejection(ErrorCode.LOGIN_FAILED, identity_provider.NOT_ANY_MORE)
+    until_ms = identity_provider.session_end(state, user, now_ms)
     living = [item for item in state.sessions.values() if item.expires_ms > now_ms]
     if sum(item.user == command.user for item in living) >= SESSIONS_PER_USER_MAX:
         detail = f"{SESSIONS_PER_USER_MAX} sessions are open; sign out everywhere first"
@@ -41,8 +45,9 @@ def open_session(
         session=command.session,
         user=command.user,
         refresh=command.refresh,
-        expires_ms=command.expires_ms,
+        expires_ms=min(command.expires_ms, until_ms or command.expires_ms),
         address=command.address,
+        until_ms=until_ms,
     )
 
 
@@ -58,8 +63,12 @@ def refresh(
         return SessionEnded(session=command.session, reason="the user is disabled")
     if command.presented != session.refresh:
         return SessionEnded(session=command.session, reason=REUSED)
+    if not identity_provider.vouches_for(state, user):
+        return Rejection(ErrorCode.SESSION_ENDED, identity_provider.NOT_ANY_MORE)
     return SessionRefreshed(
-        session=command.session, refresh=command.refresh, expires_ms=command.expires_ms
+        session=command.session,
+        refresh=command.refresh,
+        expires_ms=min(command.expires_ms, session.until_ms or command.expires_ms),
     )
 
 
@@ -74,7 +83,7 @@ def end(state: TenantState, command: EndSession) -> SessionEnded | Rejection:
 def opened(state: TenantState, event: SessionOpened, at_ms: int) -> TenantState:
     """The tenant with a session more, and without those that have expired."""
     living = {name: item for name, item in state.sessions.items() if item.expires_ms > at_ms}
-    living[event.session] = Session(event.user, event.refresh, event.expires_ms)
+    living[event.session] = Session(event.user, event.refresh, event.expires_ms, event.until_ms)
     return replace(state, sessions=living)
 
 

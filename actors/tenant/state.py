@@ -22,26 +22,46 @@ class User:
     directory_key: str = ""
     """Who he is in the tenant's directory; empty for a local user."""
     suspended: bool = False
-    """Whether the directory keeps him out, which an administrator's enabling does not change."""
+    """Whether the directory, or the identity provider, keeps him out, which an administrator's enabling
+    does not change."""
+    provider_key: str = ""
+    """Who he is at the tenant's identity provider, as issuer#subject; empty for everybody else."""
 
     @property
     def is_active(self) -> bool:
         """Whether he may sign in."""
         return not (self.disabled or self.deleted or self.suspended)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether his names, role and password are kept here."""
+        return not (self.directory_key or self.provider_key)
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A sign-in: the digest of the one refresh token that is good now."""
+    """A sign-in: the digest of the one refresh token that is good now.
+
+    `until_ms` is when it ends however often it is refreshed; 0: it does not.
+    """
 
     user: str
     refresh: str = field(repr=False)
     expires_ms: int
+    until_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
     """How the tenant's directory is asked; `secret` is sealed with the tenant's key."""
+
+    settings: dict[str, Any]
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityProvider:
+    """Where people sign in who are not known here; `secret` is sealed with the tenant's key."""
 
     settings: dict[str, Any]
     secret: str = field(repr=False)
@@ -54,30 +74,42 @@ class TenantState:
     users: dict[str, User] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     directory: Directory | None = None
+    identity_provider: IdentityProvider | None = None
 
 
 def state_to_bytes(state: TenantState) -> bytes:
     """The state for a snapshot."""
     users = {name: _user_fields(user) for name, user in state.users.items()}
-    fields: dict[str, Any] = {"users": users, "sessions": state.sessions}
+    fields: dict[str, Any] = {"users": users, "sessions": _session_fields(state)}
     if state.directory is not None:
         fields["directory"] = state.directory
+    if state.identity_provider is not None:
+        fields["identity_provider"] = state.identity_provider
     return orjson.dumps(fields)
 
 
 def _user_fields(user: User) -> dict[str, Any]:
     fields = asdict(user)
     # Left out where it says nothing: states of before there was such a thing keep their bytes.
-    for name in ("deleted", "directory_key", "suspended"):
+    for name in ("deleted", "directory_key", "suspended", "provider_key"):
         if not fields[name]:
             del fields[name]
     return fields
+
+
+def _session_fields(state: TenantState) -> dict[str, dict[str, Any]]:
+    sessions = {name: asdict(session) for name, session in state.sessions.items()}
+    for fields in sessions.values():
+        if not fields["until_ms"]:
+            del fields["until_ms"]
+    return sessions
 
 
 def state_from_bytes(data: bytes) -> TenantState:
     """The state in a snapshot."""
     fields = orjson.loads(data)
     directory = fields.get("directory")
+    provider = fields.get("identity_provider")
     return TenantState(
         users={
             name: User(**{**user, "role": Role(user["role"])})
@@ -85,4 +117,5 @@ def state_from_bytes(data: bytes) -> TenantState:
         },
         sessions={name: Session(**session) for name, session in fields["sessions"].items()},
         directory=Directory(**directory) if directory else None,
+        identity_provider=IdentityProvider(**provider) if provider else None,
     )
