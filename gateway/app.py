@@ -13,9 +13,10 @@ from pydantic import BaseModel
 from starlette.routing import WebSocketRoute
 
 from actors.client import ActorClient, Reach
+from actors.protocol.fetching import Fetch, nobody_answers
 from actors.protocol.limits import FRAME_BYTES_MAX
 from gateway import errors
-from gateway.auth import SessionCheck, SignIn
+from gateway.auth import Proofs, SessionCheck, SignIn
 from gateway.connection import SocketServices
 from gateway.cors import allow_origins
 from gateway.directories import Directories
@@ -30,12 +31,30 @@ from gateway.fanout import Fanout
 from gateway.headers import SecurityHeaders
 from gateway.lockout import Lockout
 from gateway.metrics import GatewayMetrics
+from gateway.oidc.providers import Providers
+from gateway.oidc_people import OidcPeople
+from gateway.oidc_services import OidcServices
+from gateway.oidc_sign_in import Front, OidcSignIn
 from gateway.passwords import PasswordCheck
 from gateway.rate_limits import AddressLimit, Buckets
 from gateway.replay import Replayer
-from gateway.rest import audit, auth, chain, directory, entries, members, profile, rooms, users
+from gateway.rest import (
+    audit,
+    auth,
+    chain,
+    directory,
+    entries,
+    identity_provider,
+    members,
+    oidc,
+    profile,
+    rooms,
+    second_factor,
+    users,
+)
 from gateway.rest.access import RestServices, Verifier
 from gateway.rest.health import Check, Health
+from gateway.second_factor import SecondFactors
 from gateway.settings import GatewaySettings
 from gateway.sign_in_guard import SignInGuard
 from gateway.socket import SocketEndpoint
@@ -61,7 +80,8 @@ class GatewayServices:
     `unavailable` are the exceptions by which the libraries underneath say that a server does not
     answer; they become 503 instead of 500. `reach` is told when sockets were written to.
     `read_token_keys` reads the keys anew, so that a rotation needs no restart. `clock` tells the seconds
-    in which failed sign-ins are forgiven and requests counted.
+    in which failed sign-ins are forgiven and requests counted; `wall_clock` tells the Unix seconds that
+    codes of second factors are of. `fetch` asks identity providers.
     """
 
     reader: Reader
@@ -75,10 +95,13 @@ class GatewayServices:
     reach: Reach = lambda _: None
     read_token_keys: ReadKeys | None = None
     clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
+    fetch: Fetch = nobody_answers
 
 
 class ProblemView(BaseModel):
-    """A problem document (RFC 9457). `errors` names bad fields by JSON pointer or parameter."""
+    """A problem document (RFC 9457). `errors` names bad fields by JSON pointer or parameter;
+    `challenge` and its life in seconds come with `second_factor_required`."""
 
     type: str
     title: str
@@ -87,6 +110,8 @@ class ProblemView(BaseModel):
     code: str
     errors: list[dict[str, str]] | None = None
     instance: str | None = None
+    challenge: str | None = None
+    expires_in: int | None = None
 
 
 def create_app(services: GatewayServices) -> FastAPI:
@@ -103,6 +128,8 @@ def create_app(services: GatewayServices) -> FastAPI:
     )
     guard = SignInGuard(lockout, records, services.metrics)
     directory = _directory_parts(services, background)
+    second_factors = SecondFactors(guard, services.wall_clock)
+    proofs = Proofs(passwords, directory.sign_in, second_factors)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -123,20 +150,15 @@ def create_app(services: GatewayServices) -> FastAPI:
     app.state.rest = RestServices(
         actors=services.actors,
         tokens=tokens,
-        sign_in=SignIn(
-            services.reader,
-            services.actors,
-            tokens,
-            passwords,
-            guard,
-            directory.sign_in,
-        ),
+        sign_in=SignIn(services.reader, services.actors, tokens, guard, proofs),
         sessions=sessions,
         sockets=sockets,
         verifier=services.verifier,
         evidence=EvidenceReads(services.actors),
         passwords=passwords,
         directory=directory.services,
+        second_factors=second_factors,
+        oidc=_oidc_services(services),
         session_limit=Buckets("session", settings.requests_per_second_session, services.clock),
     )
     addresses = Buckets("address", settings.requests_per_second_address, services.clock)
@@ -167,6 +189,25 @@ def _directory_parts(services: GatewayServices, background: Background) -> _Dire
         DirectoryServices(directories, sync, background.spawn),
         DirectorySignIn(services.reader, people, settings.directory_tenant),
     )
+
+
+def _oidc_services(services: GatewayServices) -> OidcServices:
+    settings = services.settings
+    providers = Providers(
+        services.fetch,
+        loopback=settings.identity_provider_loopback,
+        clock=services.clock,
+        wall_clock=services.wall_clock,
+    )
+    sign_in = OidcSignIn(
+        services.reader,
+        services.actors,
+        providers,
+        OidcPeople(services.actors),
+        Front(settings.public_url, settings.allowed_origins),
+        services.wall_clock,
+    )
+    return OidcServices(providers, sign_in)
 
 
 def _sockets(
@@ -216,7 +257,11 @@ def _fastapi(
 def _api() -> APIRouter:
     problems = {"model": ProblemView, "description": "Refused or failed"}
     api = APIRouter(prefix="/api/v1", responses={"default": problems})
-    for noun in (auth, profile, users, directory, rooms, members, entries, chain, audit):
+    nouns = (
+        *(auth, oidc, profile, second_factor, users, directory, identity_provider),
+        *(rooms, members, entries, chain, audit),
+    )
+    for noun in nouns:
         api.include_router(noun.router())
     return api
 

@@ -19,11 +19,14 @@ from actors.protocol.commands import (
     Origin,
     RefreshSession,
     RehashPassword,
+    SecondFactorProof,
 )
+from actors.protocol.envelope import Receipt
 from actors.protocol.errors import ErrorCode, OutcomeUnknown, Refusal
 from actors.protocol.events import SessionEnded
 from actors.protocol.ids import TENANT_ROOM, is_tenant_id, is_token, time_ordered_id
 from actors.protocol.roles import Role
+from gateway.challenge import SecondFactorWanted
 from gateway.directory_sign_in import DirectorySignIn
 from gateway.limits import (
     ACCESS_TTL_S,
@@ -32,8 +35,9 @@ from gateway.limits import (
     REFRESH_TTL_S,
 )
 from gateway.passwords import PasswordCheck
+from gateway.second_factor import SecondFactors
 from gateway.sign_in_guard import Attempt, SignInGuard
-from gateway.tokens import Principal, Tokens, new_principal
+from gateway.tokens import Challenge, Principal, Tokens, new_principal
 from store.reader import Reader, TenantReader
 from store.rows import UserRow
 
@@ -42,11 +46,13 @@ _SECRET_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """What a client gets; `expires_in` is the life of the access token in seconds."""
+    """What a client gets; `expires_in` is the life of the access token in seconds. `restricted`: it is
+    good for nothing but enrolling a second factor."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
     expires_in: int
+    restricted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,15 @@ class _RefreshToken:
         return hashlib.sha256(self.secret.encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """What can tell whether somebody is who he says."""
+
+    passwords: PasswordCheck
+    directory: DirectorySignIn
+    second_factors: SecondFactors
+
+
 class SignIn:
     """Login, refresh, logout."""
 
@@ -74,52 +89,128 @@ class SignIn:
         reader: Reader,
         actors: ActorClient,
         tokens: Tokens,
-        passwords: PasswordCheck,
         guard: SignInGuard,
-        directory: DirectorySignIn,
+        proofs: Proofs,
     ) -> None:
-        self._directory = directory
+        self._directory = proofs.directory
         self._guard = guard
+        self._second_factors = proofs.second_factors
         self._reader = reader
         self._actors = actors
         self._tokens = tokens
-        self._passwords = passwords
+        self._passwords = proofs.passwords
 
-    async def login(self, name: str, password: str, address: str) -> SignedIn:
-        """Open a session for whoever has this name and password.
+    async def login(
+        self, name: str, password: str, address: str, otp: str | None = None
+    ) -> SignedIn:
+        """Open a session for whoever has this name and password, and code where he has a second factor.
 
         Args:
             name: a username, an e-mail, or either of them and @tenant; of a user of the tenant's directory
                 whatever that knows him by.
             password: as typed.
             address: where the request came from, for the record.
+            otp: a code or recovery code of the second factor, where it is at hand already.
 
         Raises:
+            SecondFactorWanted: a code is needed.
             Refusal: `LOGIN_FAILED`, the same for an unknown name and a wrong password; `TOO_MANY`
                 after too many of those; `UNAVAILABLE`: a directory can't be asked.
             OutcomeUnknown: no receipt in time.
         """
         attempt = self._guard.attempt(name, address)
         tenant, user = await self._authenticated(name, password, attempt)
+        if user.second_factor is None:
+            signed_in = await self._open(tenant, user, address, None)
+        elif otp:
+            signed_in = await self._enter(tenant, user, otp, address)
+        else:
+            present = await self._keep_up_with_cost(tenant, user, password)
+            challenge = Challenge(tenant, user.user, _digest(present))
+            raise SecondFactorWanted(self._tokens.challenge(challenge))
+        await self._keep_up_with_cost(tenant, user, password)
+        return signed_in
+
+    async def answer(self, challenge: str, code: str, address: str) -> SignedIn:
+        """Open a session for whoever was asked for a code, and has it.
+
+        Raises:
+            Refusal: `UNAUTHENTICATED`: the challenge is none, too old, or void; `LOGIN_FAILED`: the
+                code is not right; `TOO_MANY` after too many of those; `UNAVAILABLE`: a directory can't
+                be asked.
+            OutcomeUnknown: no receipt in time.
+        """
+        asked = self._tokens.read_challenge(challenge)
+        tenant = await self._reader.tenant(asked.tenant)
+        user = await tenant.user(asked.user) if tenant else None
+        if tenant is None or user is None or not user.is_active or user.second_factor is None:
+            raise _challenge_void()
+        if _digest(user.password_hash) != asked.credential:
+            raise _challenge_void()
+        # Whose password the directory keeps has no hash here that would tell: the directory does.
+        if user.directory_key and not await self._directory.still_there(tenant, user):
+            raise _challenge_void()
+        return await self._enter(asked.tenant, user, code, address)
+
+    async def recognised(self, tenant: str, user: UserRow, address: str) -> SignedIn:
+        """Open a session for somebody whom the tenant's identity provider has recognised.
+
+        Raises:
+            SecondFactorWanted: he has a second factor here, and a code is needed.
+            Refusal: `LOGIN_FAILED`: he was changed meanwhile; `TOO_MANY` of his sessions are open.
+            OutcomeUnknown: no receipt in time.
+        """
+        if user.second_factor is not None:
+            challenge = Challenge(tenant, user.user, _digest(user.password_hash))
+            raise SecondFactorWanted(self._tokens.challenge(challenge))
+        return await self._open(tenant, user, address, None)
+
+    async def _enter(self, tenant: str, user: UserRow, code: str, address: str) -> SignedIn:
+        reader = await self._reader.tenant(tenant)
+        if reader is None:
+            raise _login_failed()
+        try:
+            async with self._second_factors.shown(reader, user, code, address) as proof:
+                return await self._open(tenant, user, address, proof)
+        except Refusal as refusal:
+            if refusal.code is not ErrorCode.SECOND_FACTOR_FAILED:
+                raise
+            raise Refusal(ErrorCode.LOGIN_FAILED, refusal.detail) from None
+
+    async def _open(
+        self, tenant: str, user: UserRow, address: str, proof: SecondFactorProof | None
+    ) -> SignedIn:
         session = time_ordered_id("ses", _now_ms(), os.urandom(10))
         refresh = _RefreshToken(tenant, session, secrets.token_urlsafe(_SECRET_BYTES))
         role = Role(user.role)
-        await self._actors.send(
-            tenant,
-            TENANT_ROOM,
-            OpenSession(
-                client_id=session,
-                actor=user.user,
-                role=role,
-                session=session,
-                user=user.user,
-                refresh=refresh.digest,
-                expires_ms=_now_ms() + REFRESH_TTL_S * 1000,
-                address=address,
-            ),
+        command = OpenSession(
+            client_id=session,
+            actor=user.user,
+            role=role,
+            session=session,
+            user=user.user,
+            refresh=refresh.digest,
+            expires_ms=_now_ms() + REFRESH_TTL_S * 1000,
+            address=address,
+            proof=proof,
         )
-        await self._keep_up_with_cost(tenant, user, password)
-        return self._signed_in(new_principal(tenant, user.user, role, session), refresh)
+        _, restricted = await self._send(tenant, command)
+        principal = new_principal(tenant, user.user, role, session, restricted=restricted)
+        return self._signed_in(principal, refresh)
+
+    async def _send(
+        self, tenant: str, command: OpenSession | RefreshSession
+    ) -> tuple[Receipt, bool]:
+        """Have a session opened or gone on with; whether it is only for enrolling a second factor."""
+        try:
+            return await self._actors.send(tenant, TENANT_ROOM, command), False
+        except Refusal as refusal:
+            if refusal.code is not ErrorCode.ENROLMENT_REQUIRED:
+                raise
+        # The actor alone knows the policy of this moment, so it is asked instead of being foretold.
+        changes = {"restricted": True, "client_id": secrets.token_urlsafe(16)}
+        restricted = command.model_copy(update=changes)
+        return await self._actors.send(tenant, TENANT_ROOM, restricted), True
 
     async def refresh(self, text: str, origin: Origin | None = None) -> SignedIn:
         """Exchange a refresh token for the next pair; the old one is then good for nothing.
@@ -141,24 +232,23 @@ class SignIn:
         following = _RefreshToken(
             presented.tenant, presented.session, secrets.token_urlsafe(_SECRET_BYTES)
         )
-        receipt = await self._actors.send(
-            presented.tenant,
-            TENANT_ROOM,
-            RefreshSession(
-                client_id=secrets.token_urlsafe(16),
-                origin=origin,
-                actor=user.user,
-                role=role,
-                session=presented.session,
-                presented=presented.digest,
-                refresh=following.digest,
-                expires_ms=_now_ms() + REFRESH_TTL_S * 1000,
-            ),
+        command = RefreshSession(
+            client_id=secrets.token_urlsafe(16),
+            origin=origin,
+            actor=user.user,
+            role=role,
+            session=presented.session,
+            presented=presented.digest,
+            refresh=following.digest,
+            expires_ms=_now_ms() + REFRESH_TTL_S * 1000,
         )
+        receipt, restricted = await self._send(presented.tenant, command)
         if receipt.kind == SessionEnded.kind:
             # Somebody used this token before: the thief or the owner. Neither goes on.
             raise Refusal(ErrorCode.REFRESH_REUSED, "this token was used before; sign in again")
-        principal = new_principal(presented.tenant, user.user, role, presented.session)
+        principal = new_principal(
+            presented.tenant, user.user, role, presented.session, restricted=restricted
+        )
         return self._signed_in(principal, following)
 
     async def logout(self, principal: Principal, origin: Origin | None = None) -> None:
@@ -187,19 +277,34 @@ class SignIn:
         hold of a token could guess as long as he likes.
 
         Raises:
-            Refusal: `TOO_MANY` after too many wrong ones.
+            Refusal: `TOO_MANY` after too many wrong ones; `UNAVAILABLE`: it is the directory that knows,
+                and it can't be asked.
         """
         attempt = self._guard.attempt(f"{user.username}@{tenant}", address)
         for password in passwords:
-            if await self._passwords.matches(user.password_hash, password, attempt.start):
-                attempt.succeeded(alone=True)
+            if await self._is_password(tenant, user, password, attempt):
+                attempt.succeeded(alone=user.second_factor is None)
                 return True
         attempt.failed(((tenant, user.user),))
         return False
 
-    async def _keep_up_with_cost(self, tenant: str, user: UserRow, password: str) -> None:
+    async def _is_password(
+        self, tenant: str, user: UserRow, password: str, attempt: Attempt
+    ) -> bool:
+        if not user.directory_key:
+            return await self._passwords.matches(user.password_hash, password, attempt.start)
+        attempt.start()
+        try:
+            return await self._directory.confirmed(tenant, user, password)
+        except Refusal as refusal:
+            if refusal.code is ErrorCode.UNAVAILABLE:
+                attempt.abandoned()
+            raise
+
+    async def _keep_up_with_cost(self, tenant: str, user: UserRow, password: str) -> str:
+        """Renew the hash of a password if its cost is another now; the hash that is there then."""
         if not self._passwords.is_outdated(user.password_hash):
-            return
+            return user.password_hash
         # Whatever stands in the way: the next sign-in is as good a moment.
         with suppress(Refusal, OutcomeUnknown):
             command = RehashPassword(
@@ -207,10 +312,12 @@ class SignIn:
                 actor=user.user,
                 role=Role(user.role),
                 user=user.user,
-                replaces=hashlib.sha256(user.password_hash.encode()).hexdigest(),
+                replaces=_digest(user.password_hash),
                 password_hash=await self._passwords.hashed(password),
             )
             await self._actors.send(tenant, TENANT_ROOM, command)
+            return command.password_hash
+        return user.password_hash
 
     async def _authenticated(
         self, name: str, password: str, attempt: Attempt
@@ -224,10 +331,10 @@ class SignIn:
         matching = [
             (tenant, user)
             for tenant, user in known
-            if not user.directory_key
+            if user.is_local
             and await self._passwords.matches(user.password_hash, password, attempt.start)
         ]
-        if all(user.directory_key for _, user in known):
+        if not any(user.is_local for _, user in known):
             # Or the time that a user's row takes would tell that there is one.
             await self._reader.nobody()
             await self._passwords.matches(None, password, attempt.start)
@@ -236,7 +343,7 @@ class SignIn:
         if not matching:
             attempt.failed(accounts)
             raise _login_failed()
-        attempt.succeeded(alone=len(known) == 1)
+        attempt.succeeded(alone=len(known) == 1 and matching[0][1].second_factor is None)
         if len(matching) > 1:
             raise Refusal(
                 ErrorCode.LOGIN_FAILED, "this name is known in several tenants: use name@tenant"
@@ -267,7 +374,8 @@ class SignIn:
         return found
 
     def _signed_in(self, principal: Principal, refresh: _RefreshToken) -> SignedIn:
-        return SignedIn(self._tokens.access_token(principal), str(refresh), ACCESS_TTL_S)
+        token = self._tokens.access_token(principal)
+        return SignedIn(token, str(refresh), ACCESS_TTL_S, principal.restricted)
 
 
 class SessionCheck:
@@ -283,11 +391,17 @@ class SessionCheck:
         while len(self._ended) > ENDED_SESSIONS_KEPT_MAX:
             del self._ended[next(iter(self._ended))]
 
-    async def tenant_of(self, principal: Principal) -> TenantReader:
-        """The reader of the principal's tenant.
+    async def tenant_of(self, principal: Principal, *, enrolling: bool = False) -> TenantReader:
+        """The reader of the principal's tenant. REST and sockets both come by here, so whoever may only
+        enrol a second factor gets no further by the one than by the other.
+
+        Args:
+            principal: who is asking.
+            enrolling: what he asks for is needed to enrol.
 
         Raises:
-            Refusal: `UNAUTHENTICATED`: the tenant is gone or the session has ended.
+            Refusal: `UNAUTHENTICATED`: the tenant is gone or the session has ended;
+                `ENROLMENT_REQUIRED`: he must enrol a second factor first.
         """
         tenant = await self._reader.tenant(principal.tenant)
         if tenant is None:
@@ -295,6 +409,12 @@ class SessionCheck:
         active = await tenant.session_active(principal.session)
         if not active or (principal.tenant, principal.session) in self._ended:
             raise Refusal(ErrorCode.UNAUTHENTICATED, "the session has ended; sign in again")
+        if principal.restricted and not enrolling:
+            detail = (
+                "this tenant requires a second factor: enrol one at /api/v1/auth/second-factor, "
+                "then refresh the token"
+            )
+            raise Refusal(ErrorCode.ENROLMENT_REQUIRED, detail)
         return tenant
 
 
@@ -306,12 +426,20 @@ def _read_refresh_token(text: str) -> _RefreshToken:
     return _RefreshToken(tenant, session, secret)
 
 
+def _challenge_void() -> Refusal:
+    return Refusal(ErrorCode.UNAUTHENTICATED, "the challenge is void; sign in again")
+
+
 def _login_failed() -> Refusal:
     return Refusal(ErrorCode.LOGIN_FAILED, "unknown user or wrong password")
 
 
 def _session_ended() -> Refusal:
     return Refusal(ErrorCode.SESSION_ENDED, "the session has ended; sign in again")
+
+
+def _digest(password_hash: str) -> str:
+    return hashlib.sha256(password_hash.encode()).hexdigest()
 
 
 def _now_ms() -> int:

@@ -68,6 +68,25 @@ class DirectoryPeople:
         row = await reader.user(user)
         return row if row is not None and row.is_active else None
 
+    async def confirmed(self, reader: TenantReader, row: UserRow, password: str) -> bool:
+        """Whether a user of the directory has this password there. He is asked for by his key: his name
+        may be another one now, and somebody else's.
+
+        Raises:
+            Refusal: `UNAVAILABLE`: the directory could not be asked.
+            OutcomeUnknown: no receipt in time.
+        """
+        try:
+            directory = await self._directories.of(reader)
+            if directory is None:
+                return False
+            answer = await directory.confirm(row.directory_key, password)
+        except DirectoryError as error:
+            raise unavailable(reader.tenant, error) from None
+        if isinstance(answer, Denied):
+            return False
+        return await self._in_step(reader, row, answer, directory.role_of(answer))
+
     async def still_there(self, reader: TenantReader, row: UserRow) -> bool:
         """Whether a user of the directory may go on as he is; if not, his sessions have ended.
 

@@ -43,6 +43,16 @@ class DirectorySignIn:
         user = await self._people.authenticated(reader, meant, password, origin)
         return [(reader.tenant, user)] if user is not None else []
 
+    async def confirmed(self, tenant: str, user: UserRow, password: str) -> bool:
+        """Whether the directory still knows this user, who is signed in, by this password.
+
+        Raises:
+            Refusal: `UNAVAILABLE`: the directory can't be asked.
+            OutcomeUnknown: no receipt in time.
+        """
+        reader = await self._reader.tenant(tenant)
+        return reader is not None and await self._people.confirmed(reader, user, password)
+
     async def still_there(self, reader: TenantReader, user: UserRow) -> bool:
         """Whether a user of the directory may go on as he is; if not, his sessions have ended.
 

@@ -5,7 +5,7 @@ A code without a close code leaves the socket open: the frame was understood and
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from actors.protocol.errors import ErrorCode, OutcomeUnknown, Refusal
+from gateway.challenge import SecondFactorWanted
 from gateway.too_soon import TooSoon
 from gateway.websocket_protocol import CloseCode
 
@@ -52,6 +53,9 @@ OUTCOMES: Final[dict[ErrorCode, Outcome]] = {
     ErrorCode.LOGIN_FAILED: Outcome(401, None, "Signing in failed"),
     ErrorCode.SESSION_ENDED: Outcome(401, CloseCode.UNAUTHENTICATED, "The session has ended"),
     ErrorCode.REFRESH_REUSED: Outcome(401, None, "The refresh token was used before"),
+    ErrorCode.SECOND_FACTOR_REQUIRED: Outcome(401, None, "A second factor is needed"),
+    ErrorCode.SECOND_FACTOR_FAILED: Outcome(403, None, "The second factor failed"),
+    ErrorCode.ENROLMENT_REQUIRED: Outcome(403, CloseCode.FORBIDDEN, "Enrol a second factor first"),
     ErrorCode.UNAVAILABLE: Outcome(503, None, "A part of the system does not answer"),
     ErrorCode.OUTCOME_UNKNOWN: Outcome(504, None, "It is not known whether this was done"),
     ErrorCode.INTERNAL: Outcome(500, CloseCode.INTERNAL, "Something went wrong here"),
@@ -103,6 +107,7 @@ class Problem:
     detail: str
     faults: tuple[Fault, ...] = ()
     instance: str | None = None
+    members: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
         """The answer that carries it."""
@@ -112,6 +117,7 @@ class Problem:
             "status": self.status,
             "detail": self.detail,
             "code": self.code,
+            **self.members,
         }
         if self.faults:
             fields["errors"] = [_present(fault) for fault in self.faults]
@@ -149,6 +155,10 @@ async def _on_refusal(_request: Request, error: Exception) -> Response:
     headers = _extra_headers(error.code)
     if isinstance(error, TooSoon):
         headers.update(error.headers)
+    if isinstance(error, SecondFactorWanted):
+        wanted = replace(problem(error.code, error.detail), members=error.members)
+        # It lets go on signing in, so no cache may keep it.
+        return wanted.response({**headers, "Cache-Control": "no-store"})
     return problem(error.code, error.detail).response(headers)
 
 

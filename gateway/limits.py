@@ -83,6 +83,18 @@ RETIRED_KEY_S: Final = ACCESS_TTL_S + 2 * KEYS_POLL_S + 2 * CLOCK_SKEW_S
 knew, and the difference between its clock and that of whoever rotated."""
 JWKS_FRESH_S: Final = 300
 """How long others may keep a copy of the published keys."""
+CHALLENGE_TTL_S: Final = 5 * 60
+"""Life of the challenge between the password and the code of a second factor."""
+CODE_CHARS_MAX: Final = 64
+"""Characters of a code as it is typed, spaces and hyphens among them."""
+TOTP_STEP_S: Final = 30
+"""Seconds of one time step (RFC 6238, section 4.1: the default, which authenticators take for granted)."""
+TOTP_DRIFT_STEPS: Final = 1
+"""Steps that a device's clock may be ahead or behind (RFC 6238, section 5.2: one is recommended)."""
+RECOVERY_CODES: Final = 10
+"""Recovery codes that are made at a time."""
+RECOVERY_CODE_BYTES: Final = 10
+"""Random bytes of a recovery code: 80 bits, out of reach also for whoever has the digest."""
 PASSWORD_CHARS_MIN: Final = 8
 """Characters of a password that somebody chooses (NIST SP 800-63B, section 3.1.1.2)."""
 PASSWORD_CHARS_MAX: Final = 1_024

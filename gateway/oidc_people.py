@@ -1,7 +1,7 @@
 """People whom an identity provider knows, as users of a tenant: made when they first sign in, kept in step.
 
-Who somebody is say issuer and subject, from which the user's id is made. Nobody becomes another user by having
-his name or e-mail: the tenant's actor refuses names that are taken.
+Who somebody is say issuer and subject, from which the user's id is made. Nobody becomes another user by
+having his name or e-mail: the tenant's actor refuses names that are taken.
 """
 
 import secrets
@@ -68,8 +68,10 @@ class OidcPeople:
     async def _suspend(self, tenant: str, row: UserRow | None) -> None:
         if row is None or row.suspended or row.deleted:
             return
-        fields = {"user": row.user, "present": False, "reason": NO_ROLE}
-        await self._tell(tenant, SynchroniseUser(**_by_the_provider(), **fields))
+        command = SynchroniseUser(
+            **_by_the_provider(), user=row.user, present=False, reason=NO_ROLE
+        )
+        await self._tell(tenant, command)
 
     async def _in_step(self, tenant: str, row: UserRow, person: Person, role: Role) -> None:
         present = (role, person.display_name, person.email, False)

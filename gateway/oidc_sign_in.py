@@ -44,6 +44,7 @@ _REASONS: Final = {
     "no_role": "you have signed in there, and none of your groups lets you in here",
     "name_taken": "another user has your name here; ask your administrator",
     "disabled_here": "your administrator has disabled you here",
+    "acr": "your organisation wants you to sign in there in a stronger way",
     "denied": "the identity provider of your organisation did not let you in",
 }
 """What somebody may be told who has come back from the provider; of all else he is told to start again."""
@@ -67,6 +68,15 @@ class Answer:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Front:
+    """How browsers see this system: where it is, empty if its operator has not said so, and pages of which
+    other origins may call it."""
+
+    public_url: str
+    origins: frozenset[str]
+
+
 class OidcSignIn:
     """Takes people to their provider and back. `wall_clock` tells Unix seconds."""
 
@@ -76,29 +86,27 @@ class OidcSignIn:
         actors: ActorClient,
         providers: Providers,
         people: OidcPeople,
-        public_url: str,
-        origins: frozenset[str],
+        front: Front,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._reader = reader
         self._actors = actors
         self._providers = providers
         self._people = people
-        self._public_url = public_url.rstrip("/")
-        self._origins = origins
+        self._front = front
         self._wall_clock = wall_clock
 
     @property
     def is_tls(self) -> bool:
         """Whether browsers come here by TLS."""
-        return self._public_url.startswith("https://")
+        return self._front.public_url.startswith("https://")
 
     def redirect_uri(self, tenant: str) -> str:
-        """Where a tenant's provider sends browsers back to; empty if the operator has not said where we are.
-        A path of its own for each tenant: answers of one provider are no answers of another (RFC 9700,
-        section 4.4.2)."""
-        path = f"/api/v1/auth/oidc/{tenant}/callback"
-        return f"{self._public_url}{path}" if self._public_url else ""
+        """Where a tenant's provider sends browsers back to; empty if the operator has not said where we
+        are. A path of its own for each tenant: answers of one provider are no answers of another (RFC
+        9700, section 4.4.2)."""
+        url = self._front.public_url.rstrip("/")
+        return f"{url}/api/v1/auth/oidc/{tenant}/callback" if url else ""
 
     async def start(self, tenant: str, challenge: str, return_to: str) -> Started:
         """Begin to sign in.
@@ -112,8 +120,8 @@ class OidcSignIn:
             Refusal: `NOT_FOUND`: there is no such tenant, or it has no provider; `INVALID`: nobody is sent
                 there; `UNAVAILABLE`: the provider can't be asked.
         """
-        reader, settings, provider = await self._provider_of(tenant)
-        place = place_of(return_to, self._origins)
+        reader, provider = await self._provider_of(tenant)
+        place = place_of(return_to, self._front.origins)
         if place is None:
             raise Refusal(
                 ErrorCode.INVALID, "return_to: a path here, or a page of an allowed origin"
@@ -127,7 +135,7 @@ class OidcSignIn:
             metadata = await provider.metadata()
         except ProviderError as error:
             raise _unavailable(tenant, error) from None
-        flow = Flow.begin(challenge, place, settings, self._wall_clock())
+        flow = Flow.begin(challenge, place, provider.digest, self._wall_clock())
         asked = {
             "response_type": "code",
             "client_id": provider.settings.client_id,
@@ -138,6 +146,8 @@ class OidcSignIn:
             "code_challenge": challenge_of(flow.verifier),
             "code_challenge_method": "S256",
         }
+        if provider.settings.required_acr:
+            asked["acr_values"] = provider.settings.required_acr
         location = text_of(asked, metadata.authorization_endpoint)
         return Started(location, await sealed(reader, flow))
 
@@ -155,9 +165,9 @@ class OidcSignIn:
                 has no provider; `UNAVAILABLE`: the provider can't be asked.
             OutcomeUnknown: no receipt in time.
         """
-        reader, settings, provider = await self._provider_of(tenant)
+        reader, provider = await self._provider_of(tenant)
         try:
-            flow = await self._flow_of(reader, settings, answer, cookie)
+            flow = await self._flow_of(reader, provider, answer, cookie)
             metadata = await provider.metadata()
             _judge_issuer(metadata, answer)
             if answer.error or not answer.code:
@@ -204,7 +214,7 @@ class OidcSignIn:
             raise _refused(tenant, refused) from None
         return user
 
-    async def _provider_of(self, tenant: str) -> tuple[TenantReader, int, Provider]:
+    async def _provider_of(self, tenant: str) -> tuple[TenantReader, Provider]:
         reader = await self._reader.tenant(tenant) if is_tenant_id(tenant) else None
         try:
             found = await self._providers.of(reader) if reader is not None else None
@@ -213,10 +223,10 @@ class OidcSignIn:
         if reader is None or found is None:
             # Alike, so that nobody learns which tenants there are.
             raise Refusal(ErrorCode.NOT_FOUND, "there is no identity provider to sign in at")
-        return reader, *found
+        return reader, found
 
     async def _flow_of(
-        self, reader: TenantReader, settings: int, answer: Answer, cookie: str
+        self, reader: TenantReader, provider: Provider, answer: Answer, cookie: str
     ) -> Flow:
         flow = await opened_flow(reader, cookie)
         if flow is None:
@@ -225,7 +235,7 @@ class OidcSignIn:
             raise SignInRefused("state")
         if flow.is_over(self._wall_clock()):
             raise SignInRefused("too_late")
-        if flow.settings != settings:
+        if flow.settings != provider.digest:
             # What was begun with one provider is not ended with another.
             raise SignInRefused("settings_changed")
         return flow
@@ -239,6 +249,9 @@ class OidcSignIn:
             started_s=flow.started_s,
         )
         claims, access_token = await provider.claims(redemption)
+        wanted = provider.settings.required_acr
+        if wanted and claims.get("acr") != wanted:
+            raise SignInRefused("acr")
         if not is_told(claims, provider.settings):
             more = await provider.more_claims(claims["sub"], access_token)
             # What is signed counts more.

@@ -63,12 +63,12 @@ class Attempt:
             self._lockout.charge(self._name)
             self._started = True
 
-    def failed(self, users: tuple[Account, ...]) -> None:
-        """The password was wrong; `users` have this name."""
+    def failed(self, users: tuple[Account, ...], reason: Reason = "wrong_password") -> None:
+        """The password, or the code, was wrong; `users` have this name."""
         if not self._started:
             self._lockout.charge(self._name)
         self._lockout.failed(self._name, self.address, users)
-        self._guard.note("wrong_password", users, self.address)
+        self._guard.note(reason, users, self.address)
 
     def abandoned(self) -> None:
         """Nobody could say whether the password was right, so it is not counted as wrong."""
@@ -80,7 +80,8 @@ class Attempt:
 
         Args:
             alone: only one user has this name. Else somebody could wipe out what he failed in
-                guessing another's password by signing in as himself.
+                guessing another's password by signing in as himself. And it was all that is asked
+                for: or whoever knows a password could wipe out what he failed in guessing codes.
         """
         if alone:
             self._lockout.forget(self._name)

@@ -23,6 +23,7 @@ ROOMS: Final = "rooms"
 LANES: Final = "lanes"
 USERS: Final = "users"
 SESSIONS: Final = "sessions"
+POLICIES: Final = "policies"
 EVENTS: Final = "events"
 DEAD_LETTERS: Final = "dead_letters"
 SETTINGS: Final = "settings"
@@ -99,6 +100,7 @@ TENANT_INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
     LANES: (),
     USERS: (IndexModel([("login", ASCENDING)], name="login_once", unique=True),),
     SESSIONS: (IndexModel([("expires", ASCENDING)], name="expiry", expireAfterSeconds=0),),
+    POLICIES: (),
     EVENTS: (),
     DEAD_LETTERS: (IndexModel([("at", DESCENDING)], name="newest_first"),),
     SETTINGS: (),
@@ -151,6 +153,7 @@ ACTORS_ROLE: Final = Role(
         LANES: MAINTAIN,
         USERS: MAINTAIN,
         SESSIONS: MAINTAIN,
+        POLICIES: MAINTAIN,
         EVENTS: APPEND,
         DEAD_LETTERS: APPEND,
         SETTINGS: MAINTAIN,
@@ -160,7 +163,10 @@ ACTORS_ROLE: Final = Role(
 GATEWAY_ROLE: Final = Role(
     "wardroomGateway",
     tenant=dict.fromkeys(
-        (RECORDS, CONTENTS, ROOM_KEYS, ROOMS, USERS, SESSIONS, EVENTS, DEAD_LETTERS, SETTINGS),
+        (
+            *(RECORDS, CONTENTS, ROOM_KEYS, ROOMS, USERS, SESSIONS, EVENTS, DEAD_LETTERS),
+            *(POLICIES, SETTINGS),
+        ),
         READ,
     ),
     platform={TENANTS: READ, TENANT_KEYS: READ, TOKEN_KEYS: READ, LOGINS: READ},

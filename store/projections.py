@@ -23,13 +23,22 @@ from store.mongo import (
     LANES,
     LOGINS,
     PLATFORM_DATABASE,
+    POLICIES,
     ROOMS,
     SESSIONS,
     SETTINGS,
     USERS,
     tenant_database,
 )
-from store.rows import DirectoryRow, IdentityProviderRow, RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import (
+    DirectoryRow,
+    IdentityProviderRow,
+    RoomRow,
+    SecondFactorPolicyRow,
+    SessionRow,
+    Snapshot,
+    UserRow,
+)
 from store.sealing import bound_to
 
 
@@ -136,6 +145,17 @@ class Projections:
                 {"_id": key, "login": token, "tenant": self.tenant, "user": row.user},
                 upsert=True,
             )
+
+    async def save_second_factor_policy(self, row: SecondFactorPolicyRow) -> None:
+        """Write whether everybody must have a second factor, unless a newer row is there."""
+        key = "second_factor"
+        fields = {"sealed": await self._sealed("policy", key, asdict(row)), "applied": row.applied}
+        condition = {"_id": key, "applied": {"$not": {"$gt": row.applied}}}
+        try:
+            await self._database[POLICIES].replace_one(condition, fields, upsert=True)
+        except DuplicateKeyError:
+            # What stands there is newer, or somebody has written the first row in the same moment.
+            await self._database[POLICIES].replace_one(condition, fields)
 
     async def release_logins(self, user: str, names: Iterable[str]) -> None:
         """Have names lead no longer to a user; where they lead to another one by now, they stay."""

@@ -1,6 +1,5 @@
 """Reading: history, rooms, users. A reader belongs to one tenant from birth and can't leave it."""
 
-import base64
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from store.mongo import (
     IDENTITY_PROVIDER,
     LOGINS,
     PLATFORM_DATABASE,
+    POLICIES,
     RECORDS,
     ROOMS,
     SESSIONS,
@@ -34,11 +34,14 @@ from store.rows import (
     IdentityProviderRow,
     LoginCandidate,
     RoomRow,
+    SecondFactorPolicyRow,
+    SecondFactorRow,
     SessionRow,
     TenantRow,
     UserRow,
 )
 from store.sealing import bound_to
+from store.tenant_secrets import TenantSecrets
 
 LOGIN_CANDIDATES_MAX: Final = 4
 """Tenants in which one login name is tried; each costs a password check."""
@@ -96,6 +99,7 @@ class TenantReader:
         self.tenant = tenant
         self._keys = keys
         self._database: Database = connection.database(tenant_database(tenant))
+        self.secrets = TenantSecrets(tenant, keys.tenant_cipher)
 
     async def room(self, room: str) -> RoomRow | None:
         """A room's row."""
@@ -253,6 +257,11 @@ class TenantReader:
 
     async def _user_row(self, document: Document) -> UserRow:
         fields = await self._opened("user", document["_id"], document["sealed"])
+        for name in ("second_factor", "begun"):
+            factor = fields.get(name)
+            if factor is not None:
+                recovery = tuple(factor["recovery"])
+                fields[name] = SecondFactorRow(**{**factor, "recovery": recovery})
         return UserRow(**fields)
 
     async def directory(self) -> DirectoryRow | None:
@@ -270,21 +279,13 @@ class TenantReader:
         fields = await self._opened("settings", IDENTITY_PROVIDER, document["sealed"])
         return IdentityProviderRow(**fields)
 
-    async def sealed_secret(self, name: str, text: str) -> str:
-        """A secret under the tenant's key, in base64; it opens under the same name only."""
-        cipher = await self._keys.tenant_cipher(self.tenant)
-        bound = bound_to("secret", self.tenant, name)
-        return base64.b64encode(cipher.seal(text.encode(), bound)).decode()
-
-    async def opened_secret(self, name: str, sealed: str) -> str:
-        """What `sealed_secret` has sealed.
-
-        Raises:
-            SealBroken: under another name, or altered.
-        """
-        cipher = await self._keys.tenant_cipher(self.tenant)
-        bound = bound_to("secret", self.tenant, name)
-        return cipher.open(base64.b64decode(sealed), bound).decode()
+    async def second_factor_policy(self) -> SecondFactorPolicyRow:
+        """Whether everybody must have a second factor; not, as long as nobody has said so."""
+        document = await self._database[POLICIES].find_one({"_id": "second_factor"})
+        if document is None:
+            return SecondFactorPolicyRow()
+        fields = await self._opened("policy", document["_id"], document["sealed"])
+        return SecondFactorPolicyRow(**fields)
 
     async def session(self, session: str) -> SessionRow | None:
         """A sign-in; None once it is forgotten."""

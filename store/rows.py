@@ -32,9 +32,19 @@ class RoomRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondFactorRow:
+    """A second factor: the secret sealed with the tenant's key, the digests of the recovery codes left."""
+
+    factor: str
+    secret: str = field(repr=False)
+    recovery: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class UserRow:
     """A user as of `applied`, the last seq of the tenant's chain that was folded into it.
-    `password_hash` is an argon2id string; a deleted user signs in nowhere and has no names."""
+    `password_hash` is an argon2id string; a deleted user signs in nowhere and has no names. `begun` is a
+    second factor that no code has confirmed yet."""
 
     user: str
     username: str
@@ -49,6 +59,8 @@ class UserRow:
     """Who he is in the tenant's directory; empty for a local user."""
     suspended: bool = False
     """Whether the directory, or the identity provider, keeps him out."""
+    second_factor: SecondFactorRow | None = None
+    begun: SecondFactorRow | None = None
     provider_key: str = ""
     """Who he is at the tenant's identity provider, as issuer#subject; empty for everybody else."""
 
@@ -81,6 +93,14 @@ class IdentityProviderRow:
     settings: dict[str, Any] | None
     secret: str = field(repr=False)
     applied: int
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactorPolicyRow:
+    """Whether everybody of a tenant must have a second factor, as of the seq `applied`."""
+
+    required: bool = False
+    applied: int = 0
 
 
 @dataclass(frozen=True, slots=True)

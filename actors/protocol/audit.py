@@ -48,7 +48,7 @@ DIRECTORY_VALUES: Final = (
 )
 PROVIDER_VALUES: Final = (
     "issuer client_id scopes username_claim display_name_claim email_claim groups_claim default_role "
-    "session_hours_max grants"
+    "required_acr session_hours_max grants"
 )
 AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "user_created": _kind("user.create", "user", "username email display_name role provider_key"),
@@ -58,8 +58,12 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "user_deleted": _kind("user.delete", "user", "username email reason"),
     "password_changed": _kind("user.change_password", "user"),
     "sessions_ended": _kind("user.sign_out_everywhere", "user", "reason"),
-    "session_opened": _kind("session.open", "session", "user expires_ms until_ms", method="rest"),
-    "session_refreshed": _kind("session.refresh", "session", "expires_ms", method="rest"),
+    "session_opened": _kind(
+        "session.open", "session", "user expires_ms until_ms proof restricted", method="rest"
+    ),
+    "session_refreshed": _kind(
+        "session.refresh", "session", "expires_ms restricted", method="rest"
+    ),
     "sign_in_failed": _kind("user.sign_in", "user", "reason count", outcome=REFUSED, method="rest"),
     "user_password_rehashed": _kind("user.rehash_password", "user", method="system"),
     "user_synchronised": _kind(
@@ -70,6 +74,12 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "identity_provider_put": _kind("identity_provider.put", "", PROVIDER_VALUES),
     "identity_provider_removed": _kind("identity_provider.remove", "", PROVIDER_VALUES),
     "session_ended": _kind("session.end", "session", "reason"),
+    "second_factor_begun": _kind("user.begin_second_factor", "user", "proof"),
+    "second_factor_confirmed": _kind("user.confirm_second_factor", "user"),
+    "second_factor_removed": _kind("user.remove_second_factor", "user", "proof"),
+    "second_factor_reset": _kind("user.reset_second_factor", "user"),
+    "recovery_codes_replaced": _kind("user.replace_recovery_codes", "user", "proof"),
+    "second_factor_policy_set": _kind("policy.set_second_factor", "policy", "required"),
     EVIDENCE_READ: _kind("evidence", "object_id", "details"),
     "rejected": _kind("command.refuse", "", "code detail", outcome=REFUSED, method="nats"),
 }
@@ -79,6 +89,7 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
 FILTERS: Final = ("actor", "operation", "object_type", "object_id", "outcome", "address")
 TABLES: Final[Mapping[str, frozenset[str]]] = {
     "details": frozenset({*FILTERS, "from", "to", "q", "format"}),
+    "proof": frozenset({"method"}),
 }
 """Fields that hold a table, and what may be shown of it. No other field is shown with anything inside."""
 

@@ -8,8 +8,9 @@ import orjson
 from actors.protocol.commands import Command, Origin, Post
 from actors.protocol.events import MESSAGE, STRUCTURED, EventType, MessagePosted
 
-TRANSPORT_FIELDS: Final = {"client_id", "actor", "role", "ref", "quiet", "origin"}
-"""Fields of a command that say who asks and how to answer, not what is asked."""
+TRANSPORT_FIELDS: Final = {"client_id", "actor", "role", "ref", "quiet", "origin", "proof"}
+"""Fields of a command that say who asks, what he showed, and how to answer; not what is asked. A proof is
+good once, so a command that comes again can't bring the same."""
 
 
 def content_of(event: EventType, request: str, origin: Origin | None = None) -> bytes:

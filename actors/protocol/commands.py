@@ -12,8 +12,9 @@ from pydantic import (
     field_serializer,
 )
 
+from actors.protocol.command import Command, Digest, Name, Origin, Reason, TimeMs
 from actors.protocol.findings import Finding
-from actors.protocol.ids import ClientId, RoomId, SessionId, UserId
+from actors.protocol.ids import RoomId, SessionId, UserId
 from actors.protocol.limits import (
     ADDRESS_CHARS_MAX,
     DIRECTORY_KEY_CHARS_MAX,
@@ -22,47 +23,24 @@ from actors.protocol.limits import (
     MEMBERS_MAX,
     NAME_CHARS_MAX,
     PROVIDER_KEY_CHARS_MAX,
-    REASON_CHARS_MAX,
     SEALED_CHARS_MAX,
-    TIME_MS_MAX,
 )
 from actors.protocol.roles import Role, RoomRole
+from actors.protocol.second_factor_commands import (
+    BeginSecondFactor,
+    ConfirmSecondFactor,
+    Proof,
+    RemoveSecondFactor,
+    ReplaceRecoveryCodes,
+    ResetSecondFactor,
+    Restricted,
+    SecondFactorCommand,
+    SecondFactorProof,
+    SetSecondFactorPolicy,
+)
 
-Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=NAME_CHARS_MAX, strip_whitespace=True)
-]
-Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 DirectoryKey = Annotated[str, StringConstraints(max_length=DIRECTORY_KEY_CHARS_MAX)]
 ProviderKey = Annotated[str, StringConstraints(max_length=PROVIDER_KEY_CHARS_MAX)]
-TimeMs = Annotated[int, Field(ge=0, le=TIME_MS_MAX)]
-
-
-class Origin(BaseModel):
-    """By which door a command came in, and the address behind it as the server saw it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: Literal["rest", "socket", "cli", "nats", "system"]
-    address: Annotated[str, StringConstraints(max_length=ADDRESS_CHARS_MAX)] = ""
-
-
-class Command(BaseModel):
-    """What every command carries.
-
-    `ref` is the asker's own mark, repeated in the reply; with `quiet` a success is not replied to,
-    because the asker sees the committed event anyway. `origin` is recorded, but is no part of what is
-    asked: the same command from another address is the same command.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    client_id: ClientId
-    actor: UserId
-    role: Role
-    ref: str = ""
-    quiet: bool = False
-    origin: Origin | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Post(Command):
@@ -224,6 +202,8 @@ class OpenSession(Command):
     refresh: Digest = Field(repr=False)
     expires_ms: TimeMs
     address: str = ""
+    proof: Proof = None
+    restricted: Restricted = False
 
 
 class RefreshSession(Command):
@@ -234,6 +214,7 @@ class RefreshSession(Command):
     presented: Digest = Field(repr=False)
     refresh: Digest = Field(repr=False)
     expires_ms: TimeMs
+    restricted: Restricted = False
 
 
 class EndSession(Command):
@@ -252,7 +233,7 @@ class RecordFailedSignIns(Command):
     type: Literal["record_failed_sign_ins"] = "record_failed_sign_ins"
     user: UserId
     address: Annotated[str, StringConstraints(max_length=ADDRESS_CHARS_MAX)] = ""
-    reason: Literal["wrong_password", "locked"]
+    reason: Literal["wrong_password", "locked", "wrong_code"]
     count: Annotated[int, Field(ge=1, le=FAILED_SIGN_INS_MAX)]
 
 
@@ -358,7 +339,8 @@ TenantCommand = Annotated[
     | SynchroniseUser
     | PutIdentityProvider
     | RemoveIdentityProvider
-    | RecordEvidenceRead,
+    | RecordEvidenceRead
+    | SecondFactorCommand,
     Field(discriminator="type"),
 ]
 
@@ -368,8 +350,10 @@ TENANT_COMMAND: TypeAdapter[TenantCommand] = TypeAdapter(TenantCommand)
 __all__ = [
     "ROOM_COMMAND",
     "TENANT_COMMAND",
+    "BeginSecondFactor",
     "CloseRoom",
     "Command",
+    "ConfirmSecondFactor",
     "CreateRoom",
     "CreateUser",
     "DeleteUser",
@@ -392,11 +376,16 @@ __all__ = [
     "RemoveDirectory",
     "RemoveIdentityProvider",
     "RemoveMember",
+    "RemoveSecondFactor",
     "RenameRoom",
     "ReopenRoom",
+    "ReplaceRecoveryCodes",
+    "ResetSecondFactor",
     "RoomCommand",
     "RoomId",
+    "SecondFactorProof",
     "SetPassword",
+    "SetSecondFactorPolicy",
     "SynchroniseUser",
     "TenantCommand",
     "UpdateUser",

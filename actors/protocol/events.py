@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from actors.protocol.commands import IncidentLink
 from actors.protocol.findings import Finding
 from actors.protocol.roles import Role, RoomRole
+from actors.protocol.second_factor_commands import Proof, Restricted, SecondFactorProof
 
 MESSAGE = "message"
 
@@ -163,6 +164,8 @@ class SessionOpened(Structured):
     expires_ms: int
     address: str
     until_ms: int = Field(default=0, exclude_if=lambda value: not value)
+    proof: Proof = None
+    restricted: Restricted = False
 
 
 class SessionRefreshed(Structured):
@@ -170,6 +173,7 @@ class SessionRefreshed(Structured):
     session: str
     refresh: str = Field(repr=False)
     expires_ms: int
+    restricted: Restricted = False
 
 
 class SessionEnded(Structured):
@@ -259,6 +263,64 @@ class EvidenceRead(Structured):
     details: dict[str, str]
 
 
+class SecondFactorBegun(Structured):
+    """A secret that no code has confirmed yet; it is sealed with the tenant's key."""
+
+    kind: ClassVar[str] = "second_factor_begun"
+    user: str
+    factor: str
+    secret: str = Field(repr=False)
+    proof: Proof = None
+
+
+class SecondFactorConfirmed(Structured):
+    """The secret that was begun is the second factor; sessions without it have ended."""
+
+    kind: ClassVar[str] = "second_factor_confirmed"
+    user: str
+    factor: str
+    step: int
+    recovery: tuple[str, ...] = Field(repr=False)
+    sessions: tuple[str, ...]
+
+
+class SecondFactorRemoved(Structured):
+    kind: ClassVar[str] = "second_factor_removed"
+    user: str
+    proof: SecondFactorProof
+
+
+class SecondFactorReset(Structured):
+    """An administrator took a user's second factor away."""
+
+    kind: ClassVar[str] = "second_factor_reset"
+    user: str
+    sessions: tuple[str, ...]
+
+
+class RecoveryCodesReplaced(Structured):
+    kind: ClassVar[str] = "recovery_codes_replaced"
+    user: str
+    recovery: tuple[str, ...] = Field(repr=False)
+    proof: SecondFactorProof
+
+
+class SecondFactorPolicy(BaseModel):
+    """Whether everybody must have a second factor."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    required: bool
+
+
+class SecondFactorPolicySet(Structured):
+    """`policy` is what it is about, for whoever reads the record."""
+
+    kind: ClassVar[str] = "second_factor_policy_set"
+    policy: str = "second_factor"
+    before: SecondFactorPolicy
+    after: SecondFactorPolicy
+
+
 RoomEventType = (
     MessagePosted
     | RoomCreated
@@ -289,6 +351,12 @@ TenantEventType = (
     | IdentityProviderPut
     | IdentityProviderRemoved
     | EvidenceRead
+    | SecondFactorBegun
+    | SecondFactorConfirmed
+    | SecondFactorRemoved
+    | SecondFactorReset
+    | RecoveryCodesReplaced
+    | SecondFactorPolicySet
     | CommandRefused
 )
 EventType = RoomEventType | TenantEventType
@@ -322,6 +390,12 @@ STRUCTURED: dict[str, type[Structured]] = {
         IdentityProviderPut,
         IdentityProviderRemoved,
         EvidenceRead,
+        SecondFactorBegun,
+        SecondFactorConfirmed,
+        SecondFactorRemoved,
+        SecondFactorReset,
+        RecoveryCodesReplaced,
+        SecondFactorPolicySet,
     )
 }
 """Every structured kind."""

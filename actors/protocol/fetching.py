@@ -50,3 +50,12 @@ class OutboundAnswer:
 
 Fetch = Callable[[OutboundRequest], Awaitable[OutboundAnswer]]
 """Sends a request. Raises `FetchFailed`."""
+
+
+async def nobody_answers(_request: OutboundRequest) -> OutboundAnswer:
+    """Where nothing outside may be asked: no answer.
+
+    Raises:
+        FetchFailed: always.
+    """
+    raise FetchFailed(FetchTrouble.REFUSED)

@@ -33,6 +33,12 @@ MEMBERS_MAX: Final = 5_000
 SESSIONS_PER_USER_MAX: Final = 2_000
 """Sign-ins of one user that have not ended. The record that ends them all names each, and must stay well
 below `CONTENT_BYTES_MAX`, or he could not be disabled."""
+RECOVERY_CODES_MAX: Final = 16
+"""Recovery codes that one user has at a time; ten are made."""
+SEALED_SECRET_CHARS_MAX: Final = 512
+"""Characters of a sealed TOTP secret in base64; 20 bytes and what sealing adds are 64."""
+TOTP_STEP_MAX: Final = 2**40
+"""Time steps of 30 seconds since 1970 (RFC 6238, section 4.2); far beyond any clock."""
 ENDED_SESSIONS_AT_ONCE_MAX: Final = 1_024
 """Sessions in one message that tells gateways what has ended."""
 

@@ -7,6 +7,12 @@ from actors.protocol.events import (
     IdentityProviderPut,
     IdentityProviderRemoved,
     PasswordChanged,
+    RecoveryCodesReplaced,
+    SecondFactorBegun,
+    SecondFactorConfirmed,
+    SecondFactorPolicySet,
+    SecondFactorRemoved,
+    SecondFactorReset,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
@@ -22,9 +28,18 @@ from actors.protocol.events import (
 from actors.protocol.ids import TENANT_ROOM
 from actors.room.state import RoomState
 from actors.runtime.mailbox import Mailbox
-from actors.tenant.state import TenantState, User
+from actors.tenant.state import SecondFactor, TenantState, User
 from store.projections import Projections
-from store.rows import DirectoryRow, IdentityProviderRow, RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import (
+    DirectoryRow,
+    IdentityProviderRow,
+    RoomRow,
+    SecondFactorPolicyRow,
+    SecondFactorRow,
+    SessionRow,
+    Snapshot,
+    UserRow,
+)
 
 
 async def project(
@@ -82,6 +97,8 @@ def user_row(name: str, user: User, applied: int) -> UserRow:
         suspended=user.suspended,
         provider_key=user.provider_key,
         applied=applied,
+        second_factor=_factor_row(user.second_factor),
+        begun=_factor_row(user.begun),
     )
 
 
@@ -100,13 +117,24 @@ def identity_provider_row(state: TenantState, applied: int) -> IdentityProviderR
     return IdentityProviderRow(provider.settings, provider.secret, applied)
 
 
+def _factor_row(factor: SecondFactor | None) -> SecondFactorRow | None:
+    return SecondFactorRow(factor.factor, factor.secret, factor.recovery) if factor else None
+
+
 async def _project_tenant_event(
     projections: Projections, mailbox: Mailbox, event: EventType
 ) -> None:
     state: TenantState = mailbox.committed_state
     applied = mailbox.committed.seq
     match event:
-        case UserCreated() | UserEnabled() | UserPasswordRehashed():
+        case (
+            UserCreated()
+            | UserEnabled()
+            | UserPasswordRehashed()
+            | SecondFactorBegun()
+            | SecondFactorRemoved()
+            | RecoveryCodesReplaced()
+        ):
             row = user_row(event.user, state.users[event.user], applied)
             await projections.save_user(row)
         case (
@@ -115,6 +143,10 @@ async def _project_tenant_event(
             row = user_row(event.user, state.users[event.user], applied)
             await projections.save_user(row)
             await projections.release_logins(event.user, _former_names(event, row))
+            await projections.end_sessions(event.sessions)
+        case SecondFactorConfirmed() | SecondFactorReset():
+            row = user_row(event.user, state.users[event.user], applied)
+            await projections.save_user(row)
             await projections.end_sessions(event.sessions)
         case SessionsEnded():
             await projections.end_sessions(event.sessions)
@@ -126,10 +158,25 @@ async def _project_tenant_event(
             await projections.save_session(
                 SessionRow(event.session, event.user, expires_ms, ended=ended)
             )
+            if event.proof is not None and event.proof.recovery is not None:
+                # One recovery code less.
+                row = user_row(event.user, state.users[event.user], applied)
+                await projections.save_user(row)
         case SessionRefreshed():
             await projections.extend_session(event.session, event.expires_ms)
         case SessionEnded():
             await projections.end_session(event.session)
+        case _:
+            await _project_setting(projections, state, applied, event)
+
+
+async def _project_setting(
+    projections: Projections, state: TenantState, applied: int, event: EventType
+) -> None:
+    match event:
+        case SecondFactorPolicySet():
+            policy = SecondFactorPolicyRow(state.second_factor_required, applied)
+            await projections.save_second_factor_policy(policy)
         case DirectoryPut() | DirectoryRemoved():
             await projections.save_directory(directory_row(state, applied))
         case IdentityProviderPut() | IdentityProviderRemoved():

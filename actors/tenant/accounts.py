@@ -70,7 +70,8 @@ def evolve(state: TenantState, event: UserEvent) -> TenantState:
         case UserEnabled():
             user = replace(user, disabled=False)
         case UserDeleted():
-            user, ended = replace(user, deleted=True), event.sessions
+            gone = replace(user, deleted=True, second_factor=None, begun=None)
+            user, ended = gone, event.sessions
         case PasswordChanged():
             user, ended = replace(user, password_hash=event.password_hash), event.sessions
         case _:

@@ -1,7 +1,5 @@
 """What a command makes of a tenant: one event, or a rejection. Pure."""
 
-from typing import assert_never
-
 from actors.protocol.commands import (
     CreateUser,
     DeleteUser,
@@ -10,16 +8,11 @@ from actors.protocol.commands import (
     EndSession,
     EndSessions,
     OpenSession,
-    PutDirectory,
-    PutIdentityProvider,
     RecordEvidenceRead,
     RecordFailedSignIns,
     RefreshSession,
     RehashPassword,
-    RemoveDirectory,
-    RemoveIdentityProvider,
     SetPassword,
-    SynchroniseUser,
     TenantCommand,
     UpdateUser,
 )
@@ -28,6 +21,7 @@ from actors.protocol.events import TenantEventType
 from actors.tenant import (
     accounts,
     directory,
+    enrolment,
     evidence,
     identity_provider,
     passwords,
@@ -61,25 +55,20 @@ def decide(state: TenantState, command: TenantCommand, now_ms: int) -> TenantEve
             return passwords.record_failures(state, command)
         case RehashPassword():
             return passwords.rehash(state, command)
-        case (
-            PutDirectory()
-            | RemoveDirectory()
-            | SynchroniseUser()
-            | PutIdentityProvider()
-            | RemoveIdentityProvider()
-        ):
-            return _kept_elsewhere(state, command)
         case RecordEvidenceRead():
             return evidence.read(command)
         case _:
-            assert_never(command)
+            return _by_subject(state, command)
 
 
-def _kept_elsewhere(
-    state: TenantState, command: directory.DirectoryCommand | identity_provider.ProviderCommand
+def _by_subject(
+    state: TenantState,
+    command: directory.DirectoryCommand
+    | identity_provider.ProviderCommand
+    | enrolment.EnrolmentCommand,
 ) -> TenantEventType | Rejection:
-    match command:
-        case PutIdentityProvider() | RemoveIdentityProvider():
-            return identity_provider.decide(state, command)
-        case _:
-            return directory.decide(state, command)
+    if isinstance(command, directory.DirectoryCommand):
+        return directory.decide(state, command)
+    if isinstance(command, identity_provider.ProviderCommand):
+        return identity_provider.decide(state, command)
+    return enrolment.decide(state, command)

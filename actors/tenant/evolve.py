@@ -1,5 +1,7 @@
 """What an event does to a tenant. Pure."""
 
+from dataclasses import replace
+
 from actors.protocol.events import (
     DirectoryPut,
     DirectoryRemoved,
@@ -7,6 +9,12 @@ from actors.protocol.events import (
     IdentityProviderPut,
     IdentityProviderRemoved,
     PasswordChanged,
+    RecoveryCodesReplaced,
+    SecondFactorBegun,
+    SecondFactorConfirmed,
+    SecondFactorPolicySet,
+    SecondFactorRemoved,
+    SecondFactorReset,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
@@ -22,6 +30,7 @@ from actors.protocol.events import (
 from actors.tenant import (
     accounts,
     directory,
+    enrolment,
     identity_provider,
     passwords,
     sessions,
@@ -48,6 +57,12 @@ STATE_KINDS = frozenset(
         UserSynchronised,
         IdentityProviderPut,
         IdentityProviderRemoved,
+        SecondFactorBegun,
+        SecondFactorConfirmed,
+        SecondFactorRemoved,
+        SecondFactorReset,
+        RecoveryCodesReplaced,
+        SecondFactorPolicySet,
     )
 )
 """Kinds that change the state."""
@@ -70,9 +85,17 @@ def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> Tena
             return sessions.refreshed(state, event)
         case SessionEnded():
             return sessions.ended(state, event)
-        case DirectoryPut() | DirectoryRemoved() | UserSynchronised():
-            return directory.evolve(state, event)
-        case IdentityProviderPut() | IdentityProviderRemoved():
-            return identity_provider.evolve(state, event)
         case _:
-            return state
+            return _by_subject(state, event)
+
+
+def _by_subject(state: TenantState, event: EventType) -> TenantState:
+    if isinstance(event, directory.DirectoryEvent):
+        return directory.evolve(state, event)
+    if isinstance(event, identity_provider.ProviderEvent):
+        return identity_provider.evolve(state, event)
+    if isinstance(event, enrolment.FactorEvent):
+        return enrolment.evolve(state, event)
+    if isinstance(event, SecondFactorPolicySet):
+        return replace(state, second_factor_required=event.after.required)
+    return state

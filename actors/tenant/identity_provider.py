@@ -18,7 +18,7 @@ ProviderEvent = IdentityProviderPut | IdentityProviderRemoved
 
 SHOWN: Final = (
     *("issuer", "client_id", "scopes", "username_claim", "display_name_claim", "email_claim"),
-    *("groups_claim", "default_role", "session_hours_max"),
+    *("groups_claim", "default_role", "required_acr", "session_hours_max"),
 )
 """Settings that an auditor is shown."""
 SUBJECT: Final = "#"

@@ -7,6 +7,8 @@ from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import (
     EventType,
     PasswordChanged,
+    SecondFactorConfirmed,
+    SecondFactorReset,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
@@ -18,7 +20,7 @@ from actors.protocol.events import (
 )
 from actors.protocol.limits import SESSIONS_PER_USER_MAX
 from actors.protocol.roles import Role
-from actors.tenant import identity_provider
+from actors.tenant import identity_provider, second_factor
 from actors.tenant.state import Session, TenantState
 
 REUSED = "a refresh token was used twice"
@@ -36,6 +38,9 @@ def open_session(
         return Rejection(ErrorCode.LOGIN_FAILED, "the user was changed meanwhile; sign in again")
     if not identity_provider.vouches_for(state, user):
         return Rejection(ErrorCode.LOGIN_FAILED, identity_provider.NOT_ANY_MORE)
+    refused = second_factor.refusal_to_enter(state, user, command)
+    if refused is not None:
+        return refused
     until_ms = identity_provider.session_end(state, user, now_ms)
     living = [item for item in state.sessions.values() if item.expires_ms > now_ms]
     if sum(item.user == command.user for item in living) >= SESSIONS_PER_USER_MAX:
@@ -48,6 +53,8 @@ def open_session(
         expires_ms=min(command.expires_ms, until_ms or command.expires_ms),
         address=command.address,
         until_ms=until_ms,
+        proof=command.proof,
+        restricted=command.restricted,
     )
 
 
@@ -65,10 +72,14 @@ def refresh(
         return SessionEnded(session=command.session, reason=REUSED)
     if not identity_provider.vouches_for(state, user):
         return Rejection(ErrorCode.SESSION_ENDED, identity_provider.NOT_ANY_MORE)
+    refused = second_factor.refusal_to_go_on(state, user, restricted=command.restricted)
+    if refused is not None:
+        return refused
     return SessionRefreshed(
         session=command.session,
         refresh=command.refresh,
         expires_ms=min(command.expires_ms, session.until_ms or command.expires_ms),
+        restricted=command.restricted,
     )
 
 
@@ -84,7 +95,8 @@ def opened(state: TenantState, event: SessionOpened, at_ms: int) -> TenantState:
     """The tenant with a session more, and without those that have expired."""
     living = {name: item for name, item in state.sessions.items() if item.expires_ms > at_ms}
     living[event.session] = Session(event.user, event.refresh, event.expires_ms, event.until_ms)
-    return replace(state, sessions=living)
+    user = second_factor.spent(state.users[event.user], event.proof)
+    return replace(state, users={**state.users, event.user: user}, sessions=living)
 
 
 def refreshed(state: TenantState, event: SessionRefreshed) -> TenantState:
@@ -126,6 +138,8 @@ def ended_by(event: EventType) -> tuple[str, ...]:
             | SessionsEnded()
             | UserSynchronised()
         ):
+            return event.sessions
+        case SecondFactorConfirmed() | SecondFactorReset():
             return event.sessions
         case _:
             return ()

@@ -9,8 +9,19 @@ from actors.protocol.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
+class SecondFactor:
+    """A second factor: its secret, sealed with the tenant's key, and the digests of the recovery codes
+    that are left."""
+
+    factor: str
+    secret: str = field(repr=False)
+    recovery: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class User:
-    """A user of the tenant."""
+    """A user of the tenant. `begun` is a second factor that no code has confirmed yet; `used_step` is
+    the last time step of which a code was accepted, whichever second factor it was of."""
 
     username: str
     email: str | None
@@ -24,6 +35,9 @@ class User:
     suspended: bool = False
     """Whether the directory, or the identity provider, keeps him out, which an administrator's enabling
     does not change."""
+    second_factor: SecondFactor | None = None
+    begun: SecondFactor | None = None
+    used_step: int = 0
     provider_key: str = ""
     """Who he is at the tenant's identity provider, as issuer#subject; empty for everybody else."""
 
@@ -75,6 +89,7 @@ class TenantState:
     sessions: dict[str, Session] = field(default_factory=dict)
     directory: Directory | None = None
     identity_provider: IdentityProvider | None = None
+    second_factor_required: bool = False
 
 
 def state_to_bytes(state: TenantState) -> bytes:
@@ -85,13 +100,18 @@ def state_to_bytes(state: TenantState) -> bytes:
         fields["directory"] = state.directory
     if state.identity_provider is not None:
         fields["identity_provider"] = state.identity_provider
+    if state.second_factor_required:
+        fields["second_factor_required"] = True
     return orjson.dumps(fields)
 
 
 def _user_fields(user: User) -> dict[str, Any]:
     fields = asdict(user)
     # Left out where it says nothing: states of before there was such a thing keep their bytes.
-    for name in ("deleted", "directory_key", "suspended", "provider_key"):
+    for name in (
+        *("deleted", "directory_key", "suspended"),
+        *("second_factor", "begun", "used_step", "provider_key"),
+    ):
         if not fields[name]:
             del fields[name]
     return fields
@@ -111,11 +131,19 @@ def state_from_bytes(data: bytes) -> TenantState:
     directory = fields.get("directory")
     provider = fields.get("identity_provider")
     return TenantState(
-        users={
-            name: User(**{**user, "role": Role(user["role"])})
-            for name, user in fields["users"].items()
-        },
+        users={name: _user(user) for name, user in fields["users"].items()},
         sessions={name: Session(**session) for name, session in fields["sessions"].items()},
         directory=Directory(**directory) if directory else None,
         identity_provider=IdentityProvider(**provider) if provider else None,
+        second_factor_required=fields.get("second_factor_required", False),
     )
+
+
+def _user(fields: dict[str, Any]) -> User:
+    factors: dict[str, Any] = {
+        name: SecondFactor(**{**fields[name], "recovery": tuple(fields[name]["recovery"])})
+        for name in ("second_factor", "begun")
+        if name in fields
+    }
+    role = Role(fields["role"])
+    return User(**{**fields, "role": role, **factors})

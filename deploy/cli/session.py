@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -25,14 +26,22 @@ def local_stack() -> Ready:
 
 def signed_in(user: str | None) -> Api:
     """A user of the environment (WARDROOM_URL, WARDROOM_USERNAME, WARDROOM_PASSWORD) or of the
-    local stack; without a name the first tenant's analyst."""
+    local stack; without a name the first tenant's analyst. A code of his second factor is that of
+    WARDROOM_OTP, or is asked for where somebody can answer."""
     url = os.environ.get("WARDROOM_URL")
+    otp = os.environ.get("WARDROOM_OTP")
+    ask = _ask_code if sys.stdin.isatty() else None
     if url:
         name = user or os.environ.get("WARDROOM_USERNAME", "")
-        return Api(url, name, os.environ.get("WARDROOM_PASSWORD", ""))
+        return Api(url, name, os.environ.get("WARDROOM_PASSWORD", ""), otp, ask)
     ready = local_stack()
     _, person = ready.user(user)
-    return Api(ready.url, person.username, person.password)
+    return Api(ready.url, person.username, person.password, otp, ask)
+
+
+def _ask_code() -> str:
+    # On the error stream: the other one may be read by a program.
+    return str(typer.prompt("Code of your second factor", err=True))
 
 
 def run(work: Callable[[], Awaitable[Result]]) -> Result:

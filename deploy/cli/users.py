@@ -9,7 +9,14 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from actors.protocol.commands import Command, DisableUser, EnableUser, Origin, SetPassword
+from actors.protocol.commands import (
+    Command,
+    DisableUser,
+    EnableUser,
+    Origin,
+    ResetSecondFactor,
+    SetPassword,
+)
 from actors.protocol.ids import TENANT_ROOM, time_ordered_id
 from actors.protocol.roles import Role
 from deploy.cli.administration import Json, platform_servers
@@ -36,6 +43,7 @@ def register(app: typer.Typer) -> None:
     user.command("disable")(user_disable)
     user.command("enable")(user_enable)
     user.command("password")(user_password)
+    user.command("reset-second-factor")(user_reset_second_factor)
     app.add_typer(user, name="user")
 
 
@@ -80,6 +88,7 @@ def user_list(
                     "role": row.role,
                     "disabled": row.disabled,
                     "deleted": row.deleted,
+                    "second_factor": row.second_factor is not None,
                 }
                 mark = "  (disabled)" if row.disabled else ""
                 show(answer, as_json=as_json, line=f"{row.username}  {row.role}{mark}")
@@ -113,6 +122,11 @@ def user_password(tenant: str, username: str, as_json: Json = False) -> None:
         show(answer, as_json=as_json, line=f"{username}  {password}   (shown once)")
 
     run(work)
+
+
+def user_reset_second_factor(tenant: str, username: str, as_json: Json = False) -> None:
+    """Take away the second factor of somebody who has lost it; his sessions end at once."""
+    _change(tenant, username, lambda who: ResetSecondFactor(**who), "reset", as_json)
 
 
 def _change(tenant: str, username: str, make: MakeCommand, done: str, as_json: bool) -> None:

@@ -25,7 +25,7 @@ from gateway.directory.roles import role_of
 from gateway.directory.search import Search
 from gateway.directory.servers import Servers, none_left, noted
 from gateway.directory.settings import DirectorySettings, Server
-from gateway.directory.sign_in import signed_in
+from gateway.directory.sign_in import confirmed, signed_in
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +75,24 @@ class Directory:
             answer = Denied(Denial.BAD_INPUT)
         if isinstance(answer, Denied):
             # Without the name: people type their password there.
+            log.info("directory.denied", denial=answer.denial, code=answer.code)
+        return answer
+
+    async def confirm(self, key: str, password: str) -> DirectoryUser | Denied:
+        """The user of a key, if this is his password; or why not, for the log.
+
+        Args:
+            key: who he is to the directory.
+            password: as typed.
+
+        Raises:
+            DirectoryError: the directory could not be asked.
+            ValueError: it is no key.
+        """
+        if not password_may_be_asked(password):
+            return Denied(Denial.BAD_INPUT)
+        answer = await self._call(partial(confirmed, self._servers, self._settings, key, password))
+        if isinstance(answer, Denied):
             log.info("directory.denied", denial=answer.denial, code=answer.code)
         return answer
 

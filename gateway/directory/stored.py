@@ -16,6 +16,7 @@ from store.errors import SealBroken
 from store.reader import TenantReader
 from store.rows import DirectoryRow
 
+SEALED_AS: Final = "directory"
 NOT_KEPT: Final = frozenset({"bind_password", "ca_file", "allow_plain"})
 """A secret; and what is of this machine, so not a tenant's to say."""
 WHERE_IT_GOES: Final = ("servers", "tls", "ca_pem", "bind_dn")
@@ -27,11 +28,10 @@ def kept(settings: DirectorySettings) -> dict[str, Any]:
     return settings.model_dump(mode="json", exclude=set(NOT_KEPT))
 
 
-def secret_name(settings: Mapping[str, Any]) -> str:
-    """Under which name the password of kept settings is sealed."""
+def secret_key(settings: Mapping[str, Any]) -> str:
+    """Under which key the password of kept settings is sealed."""
     where = {name: settings[name] for name in WHERE_IT_GOES}
-    digest = hashlib.sha256(orjson.dumps(where, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    return f"directory|{digest}"
+    return hashlib.sha256(orjson.dumps(where, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 async def opened_password(reader: TenantReader, settings: Mapping[str, Any], secret: str) -> str:
@@ -39,7 +39,7 @@ async def opened_password(reader: TenantReader, settings: Mapping[str, Any], sec
     if not secret:
         return ""
     try:
-        return await reader.opened_secret(secret_name(settings), secret)
+        return await reader.secrets.opened(SEALED_AS, secret_key(settings), secret)
     except SealBroken:
         return ""
 

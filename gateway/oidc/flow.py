@@ -17,6 +17,7 @@ import orjson
 from store.errors import SealBroken
 from store.reader import TenantReader
 
+SEALED_AS: Final = "oidc"
 FLOW_S: Final = 600
 """Seconds for signing in at the provider."""
 HANDOVER_S: Final = 30
@@ -32,19 +33,19 @@ _RANDOM_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A sign-in that has begun. `challenge` is the client's own, `verifier` ours; `settings` are those of the
-    provider it was begun with, by their place in the chain. Times are Unix seconds."""
+    """A sign-in that has begun. `challenge` is the client's own, `verifier` ours; `settings` are those of
+    the provider it was begun with, by their digest. Times are Unix seconds."""
 
     state: str
     nonce: str = field(repr=False)
     verifier: str = field(repr=False)
     challenge: str
     return_to: str
-    settings: int
+    settings: str
     started_s: int
 
     @classmethod
-    def begin(cls, challenge: str, return_to: str, settings: int, now_s: float) -> Self:
+    def begin(cls, challenge: str, return_to: str, settings: str, now_s: float) -> Self:
         """A new one."""
         state, nonce, verifier = (secrets.token_urlsafe(_RANDOM_BYTES) for _ in range(3))
         return cls(state, nonce, verifier, challenge, return_to, settings, int(now_s))
@@ -104,7 +105,7 @@ def place_of(return_to: str, origins: frozenset[str]) -> str | None:
 async def sealed(reader: TenantReader, carried: Flow | Handover) -> str:
     """What goes along with whoever signs in."""
     text = orjson.dumps(asdict(carried)).decode()
-    seal = await reader.sealed_secret(_name(type(carried)), text)
+    seal = await reader.secrets.sealed(SEALED_AS, _name(type(carried)), text)
     return seal.translate(str.maketrans("+/", "-_")).rstrip("=")
 
 
@@ -127,7 +128,7 @@ async def _opened(
         return None
     seal = text.translate(str.maketrans("-_", "+/")) + "=" * (-len(text) % 4)
     try:
-        plain = await reader.opened_secret(_name(kind), seal)
+        plain = await reader.secrets.opened(SEALED_AS, _name(kind), seal)
     except (SealBroken, ValueError):
         return None
     fields: dict[str, Any] = orjson.loads(plain)
@@ -135,4 +136,4 @@ async def _opened(
 
 
 def _name(kind: type[Flow] | type[Handover]) -> str:
-    return f"oidc_{kind.__name__.lower()}"
+    return kind.__name__.lower()

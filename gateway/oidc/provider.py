@@ -15,6 +15,7 @@ from gateway.oidc.id_token import Expected, claims_of, header_of
 from gateway.oidc.keys import Key, KeySet, keys_of
 from gateway.oidc.metadata import BASIC, POST, Metadata, discovery_url, metadata_of
 from gateway.oidc.settings import ProviderSettings
+from gateway.oidc.stored import kept, secret_key
 from gateway.strict_json import StrictJsonError
 
 METADATA_FRESH_S: Final = 3_600.0
@@ -67,6 +68,11 @@ class Provider:
         self._looked = float("-inf")
         self._failure: tuple[float, ProviderError] | None = None
         self._lock = asyncio.Lock()
+
+    @property
+    def digest(self) -> str:
+        """Which provider it is, and as which client it is asked."""
+        return secret_key(kept(self.settings))
 
     async def metadata(self) -> Metadata:
         """What the provider says of itself.

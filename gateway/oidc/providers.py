@@ -32,8 +32,8 @@ class Providers:
         self._wall_clock = wall_clock
         self._known: dict[str, tuple[int, Provider]] = {}
 
-    async def of(self, reader: TenantReader) -> tuple[int, Provider] | None:
-        """The provider of a reader's tenant and which settings these are; None if it has none.
+    async def of(self, reader: TenantReader) -> Provider | None:
+        """The provider of a reader's tenant; None if it has none.
 
         Raises:
             ProviderError: its settings can't be used.
@@ -44,7 +44,7 @@ class Providers:
             return None
         known = self._known.get(reader.tenant)
         if known is not None and known[0] == row.applied:
-            return known
+            return known[1]
         try:
             settings = await settings_of(reader, row)
         except ValueError as error:
@@ -57,7 +57,7 @@ class Providers:
         if known is None or known[0] < row.applied:
             known = (row.applied, self.made(settings))
             self._known[reader.tenant] = known
-        return known
+        return known[1]
 
     def made(self, settings: ProviderSettings) -> Provider:
         """A provider of these settings that nothing is remembered of."""

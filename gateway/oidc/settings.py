@@ -59,6 +59,8 @@ class ProviderSettings(BaseModel):
         groups_claim: a list of texts, or one; a.b is b inside a where there is no claim a.b.
         roles: which group gives which role; the highest wins.
         default_role: of whom no group gives one; None: he may not come in.
+        required_acr: the class of authentication that is asked for and must be told in the token (OpenID
+            Connect Core 1.0, section 2, `acr`); empty: any. The provider's second factors are asked for so.
         session_hours_max: after which whoever signed in there must do it again.
     """
 
@@ -75,6 +77,7 @@ class ProviderSettings(BaseModel):
     groups_claim: Claim = "groups"
     roles: tuple[GroupRule, ...] = Field(default=(), max_length=RULES_MAX)
     default_role: GivenRole | None = None
+    required_acr: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{0,255}$")] = ""
     session_hours_max: int = Field(default=SESSION_HOURS_DEFAULT, ge=1, le=SESSION_HOURS_MAX)
 
     @field_validator("issuer")

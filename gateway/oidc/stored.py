@@ -16,6 +16,7 @@ from store.errors import SealBroken
 from store.reader import TenantReader
 from store.rows import IdentityProviderRow
 
+SEALED_AS: Final = "identity_provider"
 NOT_KEPT: Final = frozenset({"client_secret"})
 WHERE_IT_GOES: Final = ("issuer", "client_id", "ca_pem")
 """Settings that say to whom a secret is shown, and whose it is."""
@@ -26,11 +27,10 @@ def kept(settings: ProviderSettings) -> dict[str, Any]:
     return settings.model_dump(mode="json", exclude=set(NOT_KEPT))
 
 
-def secret_name(settings: Mapping[str, Any]) -> str:
-    """Under which name the secret of kept settings is sealed."""
+def secret_key(settings: Mapping[str, Any]) -> str:
+    """Under which key the secret of kept settings is sealed."""
     where = {name: settings[name] for name in WHERE_IT_GOES}
-    digest = hashlib.sha256(orjson.dumps(where, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    return f"identity_provider|{digest}"
+    return hashlib.sha256(orjson.dumps(where, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 async def opened_client_secret(
@@ -40,7 +40,7 @@ async def opened_client_secret(
     if not secret:
         return ""
     try:
-        return await reader.opened_secret(secret_name(settings), secret)
+        return await reader.secrets.opened(SEALED_AS, secret_key(settings), secret)
     except SealBroken:
         return ""
 

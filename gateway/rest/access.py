@@ -20,9 +20,11 @@ from gateway.directory_services import DirectoryServices
 from gateway.evidence import EvidenceReads
 from gateway.frames import rfc3339
 from gateway.limits import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
+from gateway.oidc_services import OidcServices
 from gateway.passwords import PasswordCheck
 from gateway.rate_limits import Buckets
 from gateway.rooms import visible_room
+from gateway.second_factor import SecondFactors
 from gateway.sockets import Sockets
 from gateway.tokens import Principal, Tokens
 from store.reader import TenantReader
@@ -45,6 +47,8 @@ class RestServices:
     evidence: EvidenceReads
     passwords: PasswordCheck
     directory: DirectoryServices
+    second_factors: SecondFactors
+    oidc: OidcServices
     session_limit: Buckets
 
 
@@ -106,20 +110,33 @@ def origin_of(request: Request) -> Origin:
     return Origin(method="rest", address=request.client.host if request.client else "")
 
 
-async def _caller(
-    request: Request,
+async def _principal(
     services: Services,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Caller:
+) -> Principal:
     if credentials is None:
         raise Refusal(ErrorCode.UNAUTHENTICATED, "send an access token: Authorization: Bearer ...")
     principal = services.tokens.read_access_token(credentials.credentials)
     services.session_limit.take(f"{principal.tenant} {principal.session}")
+    return principal
+
+
+_Bearer = Annotated[Principal, Depends(_principal)]
+
+
+async def _caller(request: Request, services: Services, principal: _Bearer) -> Caller:
     reader = await services.sessions.tenant_of(principal)
     return Caller(principal, reader, origin_of(request))
 
 
+async def _enrolling(request: Request, services: Services, principal: _Bearer) -> Caller:
+    reader = await services.sessions.tenant_of(principal, enrolling=True)
+    return Caller(principal, reader, origin_of(request))
+
+
 SignedIn = Annotated[Caller, Depends(_caller)]
+Enrolling = Annotated[Caller, Depends(_enrolling)]
+"""A caller who may yet lack the second factor that his tenant requires: for what he needs to enrol one."""
 
 
 async def _administrator(caller: SignedIn) -> Caller:

@@ -16,7 +16,7 @@ from actors.protocol.events import DirectoryPut
 from actors.protocol.ids import TENANT_ROOM
 from gateway.directory.people import Finding, Level
 from gateway.directory.settings import DirectorySettings
-from gateway.directory.stored import kept, opened_password, secret_name, settings_of
+from gateway.directory.stored import SEALED_AS, kept, opened_password, secret_key, settings_of
 from gateway.limits import PASSWORD_CHARS_MAX
 from gateway.rest.access import (
     Administrator,
@@ -221,7 +221,7 @@ async def _secret(settings: DirectorySettings, caller: Caller, key: str | None) 
             secret = orjson.loads(before.content)["secret"]
             if await opened_password(reader, wanted, secret) == password:
                 return str(secret)
-    return await reader.sealed_secret(secret_name(wanted), password)
+    return await reader.secrets.sealed(SEALED_AS, secret_key(wanted), password)
 
 
 def _no_directory() -> Refusal:

@@ -57,6 +57,7 @@ NewPassword = Annotated[
 ]
 Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
 RoleName = Literal["tenant_admin", "analyst", "viewer"]
+Source = Literal["local", "directory", "identity_provider"]
 
 
 class NewUser(Body):
@@ -98,8 +99,8 @@ class Password(Body):
 class UserView(BaseModel):
     """A user. One who is disabled can't sign in; one who is deleted never will, and has lost his names.
 
-    The directory keeps name, role and password of users that it is the `source` of; those whom it keeps out
-    are `suspended`.
+    The directory, or the identity provider, keeps name, role and password of users that it is the `source`
+    of; those whom it keeps out are `suspended`.
     """
 
     user: str
@@ -109,8 +110,9 @@ class UserView(BaseModel):
     role: str
     disabled: bool
     deleted: bool
-    source: Literal["local", "directory"]
+    source: Source
     suspended: bool
+    second_factor: bool
 
 
 class UserPage(BaseModel):
@@ -127,6 +129,13 @@ class UserChanged(BaseModel):
     receipt: ReceiptView
 
 
+def source_of(row: UserRow) -> Source:
+    """Who keeps a user."""
+    if row.provider_key:
+        return "identity_provider"
+    return "directory" if row.directory_key else "local"
+
+
 def view_of(row: UserRow) -> UserView:
     """A user as administrators see him."""
     return UserView(
@@ -137,8 +146,9 @@ def view_of(row: UserRow) -> UserView:
         role=row.role,
         disabled=row.disabled,
         deleted=row.deleted,
-        source="directory" if row.directory_key else "local",
+        source=source_of(row),
         suspended=row.suspended,
+        second_factor=row.second_factor is not None,
     )
 
 

@@ -50,6 +50,14 @@ ROUTES: Final[dict[str, Probe]] = {
     "PATCH /auth/me": Probe({"display_name": "Somebody"}),
     "POST /auth/password": Probe({"old_password": "x", "password": "a long password"}),
     "POST /auth/logout-everywhere": Probe(),
+    "POST /auth/login/second-factor": Probe({"challenge": "none", "code": "000000"}, public=True),
+    "GET /auth/second-factor": Probe(),
+    "POST /auth/second-factor": Probe({"password": "x"}),
+    "POST /auth/second-factor/confirm": Probe({"code": "000000"}),
+    "POST /auth/second-factor/remove": Probe({"password": "x", "code": "000000"}),
+    "POST /auth/second-factor/recovery-codes": Probe({"password": "x", "code": "000000"}),
+    "GET /policies/second-factor": Probe(),
+    "PUT /policies/second-factor": Probe({"policy": "optional"}),
     "GET /users": Probe(),
     "POST /users": Probe(
         {
@@ -77,6 +85,7 @@ ROUTES: Final[dict[str, Probe]] = {
     ),
     "DELETE /tenants/current/directory": Probe(),
     "POST /tenants/current/directory/test": Probe({}),
+    "POST /users/{user}/second-factor/reset": Probe(),
     "GET /rooms": Probe(),
     "POST /rooms": Probe({"name": "A room"}),
     "GET /rooms/{room}": Probe(),

@@ -4,7 +4,6 @@ Only tests of the gateway alone use it; what it replaces is tested with the real
 """
 
 import asyncio
-import base64
 import hashlib
 import itertools
 from collections.abc import Callable
@@ -24,15 +23,24 @@ from actors.protocol.roles import Role
 from actors.room.decide import decide as decide_room
 from actors.room.evolve import evolve as evolve_room
 from actors.room.state import Moment, RoomState
-from actors.runtime.projector import directory_row, room_row, user_row
+from actors.runtime.projector import directory_row, identity_provider_row, room_row, user_row
 from actors.tenant.decide import decide as decide_tenant
 from actors.tenant.evolve import evolve as evolve_tenant
 from actors.tenant.sessions import ended_by
 from actors.tenant.state import TenantState
 from gateway.history import entry_of
 from store.reader import Reader, Selection, StoredEntry, TenantReader
-from store.rows import DirectoryRow, LoginCandidate, RoomRow, SessionRow, UserRow
+from store.rows import (
+    DirectoryRow,
+    IdentityProviderRow,
+    LoginCandidate,
+    RoomRow,
+    SecondFactorPolicyRow,
+    SessionRow,
+    UserRow,
+)
 from store.sealing import KEY_BYTES, Cipher
+from store.tenant_secrets import TenantSecrets
 
 NOW_MS = 1_795_000_000_000
 Handler = Callable[[RoomEvent], None]
@@ -117,7 +125,6 @@ class World:
         self.held: list[tuple[str, str, Command]] | None = None
         self.announcing = True
         self.used_keys: set[str] = set()
-        self.cipher = Cipher(bytes(KEY_BYTES))
         self.ears: dict[int, Callable[[str, list[str]], None]] = {}
         self.reply_handlers: dict[str, Callable[[Reply], None]] = {}
         self._numbers = itertools.count()
@@ -222,6 +229,7 @@ class MemoryTenantReader:
     def __init__(self, world: World, tenant: str) -> None:
         self.tenant = tenant
         self._world = world
+        self.secrets = TenantSecrets(tenant, self._cipher_of)
 
     async def _read(self) -> None:
         self._world.reads += 1
@@ -310,13 +318,20 @@ class MemoryTenantReader:
         known = any(entry.kind.startswith("directory_") for entry in tenant.entries)
         return directory_row(tenant.state, tenant.head) if known else None
 
-    async def sealed_secret(self, name: str, text: str) -> str:
-        sealed = self._world.cipher.seal(text.encode(), f"{self.tenant}|{name}".encode())
-        return base64.b64encode(sealed).decode()
+    async def second_factor_policy(self) -> SecondFactorPolicyRow:
+        await self._read()
+        tenant = self._world.at(self.tenant, TENANT_ROOM)
+        return SecondFactorPolicyRow(tenant.state.second_factor_required, tenant.head)
 
-    async def opened_secret(self, name: str, sealed: str) -> str:
-        bound = f"{self.tenant}|{name}".encode()
-        return self._world.cipher.open(base64.b64decode(sealed), bound).decode()
+    async def _cipher_of(self, tenant: str) -> Cipher:
+        await self._read()
+        return Cipher(tenant.encode().ljust(KEY_BYTES, b"."))
+
+    async def identity_provider(self) -> IdentityProviderRow | None:
+        await self._read()
+        tenant = self._world.at(self.tenant, TENANT_ROOM)
+        seqs = [entry.seq for entry in tenant.entries if entry.kind.startswith("identity_")]
+        return identity_provider_row(tenant.state, seqs[-1]) if seqs else None
 
     async def session(self, session: str) -> SessionRow | None:
         await self._read()
