@@ -44,7 +44,7 @@ class GatewaySettings(BaseModel):
     directory_sync_s: float = Field(default=DIRECTORY_SYNC_S, ge=1)
     directory_loopback: bool = False
     """Whether a directory may be on this very machine."""
-    public_url: str = Field(default="", pattern=r"^(https?://[^/?#@\\s]+/?)?$")
+    public_url: str = Field(default="", pattern=r"^(https?://[^/?#@\s]+/?)?$")
     """Where browsers reach the gateways (scheme://host[:port]); it is never taken from a request."""
     identity_provider_loopback: bool = False
     """Whether an identity provider may be on this very machine, without TLS."""
