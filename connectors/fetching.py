@@ -68,7 +68,7 @@ class Fetcher:
         Raises:
             FetchFailed: there is none that can be used.
         """
-        policy = self._policy_for(request.url)
+        policy = self.policy_for(request.url)
         verify = self._context(request.ca_pem)
         try:
             async with (
@@ -94,7 +94,12 @@ class Fetcher:
             # Nothing of the original goes on: it may hold the URL and what was sent.
             raise FetchFailed(_trouble_of(error)) from None
 
-    def _policy_for(self, url: str) -> OutboundPolicy:
+    def policy_for(self, url: str) -> OutboundPolicy:
+        """What may be called for a URL.
+
+        Raises:
+            FetchFailed: it is none that is asked.
+        """
         try:
             parts = urlsplit(url)
             port = parts.port

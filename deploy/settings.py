@@ -41,6 +41,8 @@ class ProcessSettings(BaseSettings):
         argon2_passes: passes of one password check (gateway).
         login_failures_account: failed sign-ins of a name before it must wait (gateway).
         login_failures_address: failed sign-ins from an address before it must wait (gateway).
+        newcomers_at_once_address: registrations and accepted invitations of an address that need no wait
+            (gateway).
         requests_per_second_session: REST requests of one session in the long run (gateway).
         requests_per_second_address: REST requests from one address in the long run (gateway).
         directory_tenant: whose directory is asked where none is named; empty: the only tenant's (gateway).
@@ -76,6 +78,7 @@ class ProcessSettings(BaseSettings):
     argon2_passes: int = 1
     login_failures_account: int = Field(default=5, ge=1)
     login_failures_address: int = Field(default=50, ge=1)
+    newcomers_at_once_address: int = Field(default=10, ge=1)
     requests_per_second_session: float = Field(default=100.0, gt=0)
     requests_per_second_address: float = Field(default=500.0, gt=0)
     directory_tenant: str = ""

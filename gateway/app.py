@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel
 from starlette.routing import WebSocketRoute
 
@@ -29,6 +29,7 @@ from gateway.evidence import EvidenceReads
 from gateway.failed_sign_ins import FailureRecords
 from gateway.fanout import Fanout
 from gateway.headers import SecurityHeaders
+from gateway.joining import Joining
 from gateway.lockout import Lockout
 from gateway.metrics import GatewayMetrics
 from gateway.oidc.providers import Providers
@@ -45,14 +46,17 @@ from gateway.rest import (
     directory,
     entries,
     identity_provider,
+    joining,
     members,
     oidc,
     profile,
+    roles,
     rooms,
     second_factor,
+    sessions,
     users,
 )
-from gateway.rest.access import RestServices, Verifier
+from gateway.rest.access import RestServices, Verifier, gate
 from gateway.rest.health import Check, Health
 from gateway.second_factor import SecondFactors
 from gateway.settings import GatewaySettings
@@ -119,9 +123,9 @@ def create_app(services: GatewayServices) -> FastAPI:
     settings = services.settings
     background = Background()
     tokens = Tokens(services.token_keys)
-    sessions = SessionCheck(services.reader)
+    checked = SessionCheck(services.reader)
     passwords = PasswordCheck(settings.argon2_memory_kib, settings.argon2_passes)
-    sockets = _sockets(services, tokens, sessions, background)
+    sockets = _sockets(services, tokens, checked, background)
     records = FailureRecords(services.actors, background.spawn, services.clock)
     lockout = Lockout(
         settings.login_failures_account, settings.login_failures_address, services.clock
@@ -151,7 +155,7 @@ def create_app(services: GatewayServices) -> FastAPI:
         actors=services.actors,
         tokens=tokens,
         sign_in=SignIn(services.reader, services.actors, tokens, guard, proofs),
-        sessions=sessions,
+        sessions=checked,
         sockets=sockets,
         verifier=services.verifier,
         evidence=EvidenceReads(services.actors),
@@ -159,6 +163,13 @@ def create_app(services: GatewayServices) -> FastAPI:
         directory=directory.services,
         second_factors=second_factors,
         oidc=_oidc_services(services),
+        joining=Joining(
+            services.reader,
+            services.actors,
+            passwords,
+            settings.newcomers_at_once_address,
+            services.clock,
+        ),
         session_limit=Buckets("session", settings.requests_per_second_session, services.clock),
     )
     addresses = Buckets("address", settings.requests_per_second_address, services.clock)
@@ -211,7 +222,7 @@ def _oidc_services(services: GatewayServices) -> OidcServices:
 
 
 def _sockets(
-    services: GatewayServices, tokens: Tokens, sessions: SessionCheck, background: Background
+    services: GatewayServices, tokens: Tokens, checked: SessionCheck, background: Background
 ) -> Sockets:
     fanout = Fanout(
         services.actors.subscribe_events, services.metrics, background.spawn, services.reach
@@ -221,7 +232,7 @@ def _sockets(
         SocketServices(
             actors=services.actors,
             tokens=tokens,
-            sessions=sessions,
+            sessions=checked,
             fanout=fanout,
             replayer=Replayer(services.metrics),
             settings=services.settings,
@@ -238,6 +249,8 @@ def _fastapi(
         version=settings.version,
         description=DESCRIPTION,
         lifespan=lifespan,
+        # For every route, whichever file it comes from: none can be forgotten.
+        dependencies=[Depends(gate)],
         generate_unique_id_function=lambda route: route.name,
         # What is served at these paths needs no internet, unlike FastAPI's own pages.
         openapi_url=None,
@@ -257,11 +270,10 @@ def _fastapi(
 def _api() -> APIRouter:
     problems = {"model": ProblemView, "description": "Refused or failed"}
     api = APIRouter(prefix="/api/v1", responses={"default": problems})
-    nouns = (
-        *(auth, oidc, profile, second_factor, users, directory, identity_provider),
-        *(rooms, members, entries, chain, audit),
-    )
-    for noun in nouns:
+    for noun in (
+        *(auth, oidc, profile, second_factor, joining, users, directory, identity_provider),
+        *(sessions, roles, rooms, members, entries, chain, audit),
+    ):
         api.include_router(noun.router())
     return api
 

@@ -9,7 +9,7 @@ import os
 import secrets
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from actors.client import ActorClient
@@ -24,7 +24,14 @@ from actors.protocol.commands import (
 from actors.protocol.envelope import Receipt
 from actors.protocol.errors import ErrorCode, OutcomeUnknown, Refusal
 from actors.protocol.events import SessionEnded
-from actors.protocol.ids import TENANT_ROOM, is_tenant_id, is_token, time_ordered_id
+from actors.protocol.ids import (
+    TENANT_ROOM,
+    is_role_id,
+    is_tenant_id,
+    is_token,
+    time_ordered_id,
+)
+from actors.protocol.permissions import BUILT_IN, Permission, capability, known_permissions
 from actors.protocol.roles import Role
 from gateway.challenge import SecondFactorWanted
 from gateway.directory_sign_in import DirectorySignIn
@@ -192,10 +199,11 @@ class SignIn:
             refresh=refresh.digest,
             expires_ms=_now_ms() + REFRESH_TTL_S * 1000,
             address=address,
+            custom_role=user.custom_role,
             proof=proof,
         )
         _, restricted = await self._send(tenant, command)
-        principal = new_principal(tenant, user.user, role, session, restricted=restricted)
+        principal = _principal_of(tenant, user, session, restricted=restricted)
         return self._signed_in(principal, refresh)
 
     async def _send(
@@ -246,9 +254,7 @@ class SignIn:
         if receipt.kind == SessionEnded.kind:
             # Somebody used this token before: the thief or the owner. Neither goes on.
             raise Refusal(ErrorCode.REFRESH_REUSED, "this token was used before; sign in again")
-        principal = new_principal(
-            presented.tenant, user.user, role, presented.session, restricted=restricted
-        )
+        principal = _principal_of(presented.tenant, user, presented.session, restricted=restricted)
         return self._signed_in(principal, following)
 
     async def logout(self, principal: Principal, origin: Origin | None = None) -> None:
@@ -378,16 +384,28 @@ class SignIn:
         return SignedIn(token, str(refresh), ACCESS_TTL_S, principal.restricted)
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Somebody whose token holds: who he is now, his tenant's readings, and what is permitted to him."""
+
+    principal: Principal
+    reader: TenantReader
+    permissions: frozenset[Permission]
+
+
 class SessionCheck:
     """Whether what a token says still holds."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._ended: dict[tuple[str, str], None] = {}
+        self._news = 0
 
-    def end(self, tenant: str, sessions: list[str]) -> None:
-        """Take note that sessions have ended: an answer of the store may be a moment older."""
-        self._ended.update(((tenant, session), None) for session in sessions)
+    def end(self, tenant: str, ended: list[str]) -> None:
+        """Take note that sessions have ended, and what roles permitted: an answer of the store may be a
+        moment older."""
+        self._news += 1
+        self._ended.update(((tenant, name), None) for name in ended if not is_role_id(name))
         while len(self._ended) > ENDED_SESSIONS_KEPT_MAX:
             del self._ended[next(iter(self._ended))]
 
@@ -417,6 +435,33 @@ class SessionCheck:
             raise Refusal(ErrorCode.ENROLMENT_REQUIRED, detail)
         return tenant
 
+    async def admit(self, principal: Principal, *, enrolling: bool = False) -> Admitted:
+        """Who a token's owner is now, and what is permitted to him. What a custom role permits is read
+        every time: it changes without the tokens of those who have it.
+
+        Args:
+            principal: who is asking.
+            enrolling: what he asks for is needed to enrol a second factor.
+
+        Raises:
+            Refusal: `UNAUTHENTICATED`: the tenant is gone or the session has ended;
+                `ENROLMENT_REQUIRED`: he must enrol a second factor first.
+        """
+        reader = await self.tenant_of(principal, enrolling=enrolling)
+        if not principal.custom_role:
+            return Admitted(principal, reader, BUILT_IN[principal.role])
+        while True:
+            heard = self._news
+            permissions = await self._permitted(reader, principal.custom_role)
+            if heard == self._news:
+                break
+        now = replace(principal, role=capability(permissions))
+        return Admitted(now, reader, permissions)
+
+    async def _permitted(self, reader: TenantReader, role: str) -> frozenset[Permission]:
+        row = await reader.people.role(role)
+        return known_permissions(row.permissions) if row is not None else frozenset()
+
 
 def _read_refresh_token(text: str) -> _RefreshToken:
     tenant, _, rest = text.partition(".")
@@ -424,6 +469,12 @@ def _read_refresh_token(text: str) -> _RefreshToken:
     if not (is_tenant_id(tenant) and is_token(session) and is_token(secret)):
         raise _session_ended()
     return _RefreshToken(tenant, session, secret)
+
+
+def _principal_of(tenant: str, user: UserRow, session: str, *, restricted: bool) -> Principal:
+    custom_role = user.custom_role or ""
+    role = Role(user.role)
+    return new_principal(tenant, user.user, role, session, custom_role, restricted=restricted)
 
 
 def _challenge_void() -> Refusal:

@@ -25,7 +25,7 @@ class Directories:
         Raises:
             DirectoryError: its settings can't be used.
         """
-        row = await reader.directory()
+        row = await reader.people.directory()
         known = self._open.get(reader.tenant)
         if known is not None and row is not None and known[0] == row.applied:
             return known[1]

@@ -59,7 +59,7 @@ class DirectorySync:
         async with self._tenants_at_once:
             try:
                 reader = await self._reader.tenant(tenant)
-                if reader is None or await reader.directory() is None:
+                if reader is None or await reader.people.directory() is None:
                     return
                 if await self._actors.redeem_once(f"directory-{tenant}-{slot}"):
                     await self.tenant(reader)

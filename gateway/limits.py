@@ -95,6 +95,16 @@ RECOVERY_CODES: Final = 10
 """Recovery codes that are made at a time."""
 RECOVERY_CODE_BYTES: Final = 10
 """Random bytes of a recovery code: 80 bits, out of reach also for whoever has the digest."""
+INVITATION_TTL_S: Final = 7 * 24 * 3600
+"""Life of an invitation."""
+JOINING_ADDRESS_S: Final = 600.0
+"""Time in which one more registration or acceptance is allowed to an address."""
+NEWCOMERS_AT_ONCE_ADDRESS: Final = 10
+"""Registrations and acceptances that may come from an address at once; a whole office may share it."""
+REGISTRATION_TENANT_S: Final = 30.0
+"""Time in which one more registration is allowed in a tenant, wherever from."""
+REGISTRATION_TENANT_BURST: Final = 50.0
+"""Registrations in a tenant that may come at once."""
 PASSWORD_CHARS_MIN: Final = 8
 """Characters of a password that somebody chooses (NIST SP 800-63B, section 3.1.1.2)."""
 PASSWORD_CHARS_MAX: Final = 1_024

@@ -8,6 +8,7 @@ from gateway.limits import (
     INFLIGHT_POSTS_MAX,
     LOGIN_FAILURES_ACCOUNT,
     LOGIN_FAILURES_ADDRESS,
+    NEWCOMERS_AT_ONCE_ADDRESS,
     OUTBOUND_BYTES_MAX,
     REQUESTS_PER_SECOND_ADDRESS,
     REQUESTS_PER_SECOND_SESSION,
@@ -37,6 +38,7 @@ class GatewaySettings(BaseModel):
     argon2_passes: int = Field(default=PASSES, ge=1)
     login_failures_account: int = Field(default=LOGIN_FAILURES_ACCOUNT, ge=1)
     login_failures_address: int = Field(default=LOGIN_FAILURES_ADDRESS, ge=1)
+    newcomers_at_once_address: int = Field(default=NEWCOMERS_AT_ONCE_ADDRESS, ge=1)
     requests_per_second_session: float = Field(default=REQUESTS_PER_SECOND_SESSION, gt=0)
     requests_per_second_address: float = Field(default=REQUESTS_PER_SECOND_ADDRESS, gt=0)
     directory_tenant: str = ""

@@ -68,7 +68,8 @@ class TokenKeys:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking. `expires` is Unix seconds, after which the claim must be renewed. Who is
+    """Who is asking. `expires` is Unix seconds, after which the claim must be renewed. `custom_role` is the
+    id of a role that the tenant has made; then `role` is the built-in one as which it acts in rooms. Who is
     `restricted` lacks the second factor that his tenant requires, and may only enrol one."""
 
     tenant: str
@@ -76,6 +77,7 @@ class Principal:
     role: Role
     session: str
     expires: int
+    custom_role: str = ""
     restricted: bool = False
 
 
@@ -186,6 +188,7 @@ class Tokens:
             "tenant": principal.tenant,
             "role": principal.role.value,
             "sid": principal.session,
+            **({"custom_role": principal.custom_role} if principal.custom_role else {}),
             **({"scope": ENROL_SCOPE} if principal.restricted else {}),
             **more,
         }
@@ -236,10 +239,17 @@ class Tokens:
 
 
 def new_principal(
-    tenant: str, user: str, role: Role, session: str, *, restricted: bool = False
+    tenant: str,
+    user: str,
+    role: Role,
+    session: str,
+    custom_role: str = "",
+    *,
+    restricted: bool = False,
 ) -> Principal:
     """Somebody who has just proved who he is."""
-    return Principal(tenant, user, role, session, int(time.time()) + ACCESS_TTL_S, restricted)
+    expires = int(time.time()) + ACCESS_TTL_S
+    return Principal(tenant, user, role, session, expires, custom_role, restricted)
 
 
 def _principal(claims: Mapping[str, Any], expires: object) -> Principal:
@@ -252,11 +262,13 @@ def _principal(claims: Mapping[str, Any], expires: object) -> Principal:
         _refuse()
     if not isinstance(expires, int) or claims.get("role") not in _PEOPLE:
         _refuse()
-    scope = claims.get("scope")
+    custom_role, scope = claims.get("custom_role", ""), claims.get("scope")
+    if not (isinstance(custom_role, str) and (not custom_role or is_token(custom_role))):
+        _refuse()
     if scope not in (None, ENROL_SCOPE):
         _refuse()
-    restricted = scope is not None
-    return Principal(tenant, user, Role(claims["role"]), session, expires, restricted)
+    role, restricted = Role(claims["role"]), scope is not None
+    return Principal(tenant, user, role, session, expires, custom_role, restricted)
 
 
 def _refuse() -> NoReturn:

@@ -23,7 +23,9 @@ ROOMS: Final = "rooms"
 LANES: Final = "lanes"
 USERS: Final = "users"
 SESSIONS: Final = "sessions"
+TENANT_ROLES: Final = "tenant_roles"
 POLICIES: Final = "policies"
+INVITATIONS: Final = "invitations"
 EVENTS: Final = "events"
 DEAD_LETTERS: Final = "dead_letters"
 SETTINGS: Final = "settings"
@@ -99,8 +101,13 @@ TENANT_INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
     ),
     LANES: (),
     USERS: (IndexModel([("login", ASCENDING)], name="login_once", unique=True),),
-    SESSIONS: (IndexModel([("expires", ASCENDING)], name="expiry", expireAfterSeconds=0),),
+    SESSIONS: (
+        IndexModel([("expires", ASCENDING)], name="expiry", expireAfterSeconds=0),
+        IndexModel([("user", ASCENDING), ("_id", ASCENDING)], name="sessions_of_user"),
+    ),
+    TENANT_ROLES: (),
     POLICIES: (),
+    INVITATIONS: (IndexModel([("expires", ASCENDING)], name="expiry", expireAfterSeconds=0),),
     EVENTS: (),
     DEAD_LETTERS: (IndexModel([("at", DESCENDING)], name="newest_first"),),
     SETTINGS: (),
@@ -153,7 +160,9 @@ ACTORS_ROLE: Final = Role(
         LANES: MAINTAIN,
         USERS: MAINTAIN,
         SESSIONS: MAINTAIN,
+        TENANT_ROLES: MAINTAIN,
         POLICIES: MAINTAIN,
+        INVITATIONS: MAINTAIN,
         EVENTS: APPEND,
         DEAD_LETTERS: APPEND,
         SETTINGS: MAINTAIN,
@@ -165,7 +174,7 @@ GATEWAY_ROLE: Final = Role(
     tenant=dict.fromkeys(
         (
             *(RECORDS, CONTENTS, ROOM_KEYS, ROOMS, USERS, SESSIONS, EVENTS, DEAD_LETTERS),
-            *(POLICIES, SETTINGS),
+            *(TENANT_ROLES, POLICIES, INVITATIONS, SETTINGS),
         ),
         READ,
     ),

@@ -2,7 +2,6 @@
 applied, and is never overwritten by an older one."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +19,7 @@ from store.mongo import (
     DUPLICATE_KEY,
     EVENTS,
     IDENTITY_PROVIDER,
+    INVITATIONS,
     LANES,
     LOGINS,
     PLATFORM_DATABASE,
@@ -27,14 +27,17 @@ from store.mongo import (
     ROOMS,
     SESSIONS,
     SETTINGS,
+    TENANT_ROLES,
     USERS,
     tenant_database,
 )
 from store.rows import (
     DirectoryRow,
     IdentityProviderRow,
+    InvitationRow,
+    PolicyRow,
+    RoleRow,
     RoomRow,
-    SecondFactorPolicyRow,
     SessionRow,
     Snapshot,
     UserRow,
@@ -135,7 +138,8 @@ class Projections:
                 return
             # Somebody has written the first row in the same moment.
             await self._database[USERS].replace_one(condition, fields)
-        if row.deleted:
+        if row.deleted or row.pending:
+            # Who waits to be approved must not stand between others and their sign-in.
             return
         for name in filter(None, (row.username, row.email)):
             token = root.login_token(name)
@@ -146,17 +150,6 @@ class Projections:
                 upsert=True,
             )
 
-    async def save_second_factor_policy(self, row: SecondFactorPolicyRow) -> None:
-        """Write whether everybody must have a second factor, unless a newer row is there."""
-        key = "second_factor"
-        fields = {"sealed": await self._sealed("policy", key, asdict(row)), "applied": row.applied}
-        condition = {"_id": key, "applied": {"$not": {"$gt": row.applied}}}
-        try:
-            await self._database[POLICIES].replace_one(condition, fields, upsert=True)
-        except DuplicateKeyError:
-            # What stands there is newer, or somebody has written the first row in the same moment.
-            await self._database[POLICIES].replace_one(condition, fields)
-
     async def release_logins(self, user: str, names: Iterable[str]) -> None:
         """Have names lead no longer to a user; where they lead to another one by now, they stay."""
         for name in names:
@@ -165,21 +158,48 @@ class Projections:
 
     async def save_directory(self, row: DirectoryRow) -> None:
         """Write how a tenant's directory is asked, unless a newer row is there."""
-        await self._save_settings(DIRECTORY, row)
+        sealed = await self._sealed("settings", DIRECTORY, asdict(row))
+        await self._replace_older(SETTINGS, DIRECTORY, {"sealed": sealed, "applied": row.applied})
 
     async def save_identity_provider(self, row: IdentityProviderRow) -> None:
         """Write at which identity provider people sign in, unless a newer row is there."""
-        await self._save_settings(IDENTITY_PROVIDER, row)
-
-    async def _save_settings(self, key: str, row: DirectoryRow | IdentityProviderRow) -> None:
-        sealed = await self._sealed("settings", key, asdict(row))
+        sealed = await self._sealed("settings", IDENTITY_PROVIDER, asdict(row))
         fields = {"sealed": sealed, "applied": row.applied}
-        condition = {"_id": key, "applied": {"$not": {"$gt": row.applied}}}
-        with suppress(DuplicateKeyError):
-            await self._database[SETTINGS].replace_one(condition, fields, upsert=True)
-            return
-        # A newer row is there, or another one was written first in the same moment.
-        await self._database[SETTINGS].replace_one(condition, fields)
+        await self._replace_older(SETTINGS, IDENTITY_PROVIDER, fields)
+
+    async def save_role(self, row: RoleRow) -> None:
+        """Write a role of the tenant's own, unless a newer row is there: what it no longer permits must
+        not come back. One that is deleted stays as such, for the same reason."""
+        sealed = await self._sealed("role", row.role, asdict(row))
+        fields = {"sealed": sealed, "deleted": row.deleted, "applied": row.applied}
+        await self._replace_older(TENANT_ROLES, row.role, fields)
+
+    async def save_policy(self, row: PolicyRow) -> None:
+        """Write what a tenant has decided, unless a newer decision is there."""
+        sealed = await self._sealed("policy", row.policy, asdict(row))
+        fields = {"sealed": sealed, "applied": row.applied}
+        await self._replace_older(POLICIES, row.policy, fields)
+
+    async def _replace_older(self, collection: str, key: str, fields: dict[str, Any]) -> None:
+        condition = {"_id": key, "applied": {"$not": {"$gt": fields["applied"]}}}
+        try:
+            await self._database[collection].replace_one(condition, fields, upsert=True)
+        except DuplicateKeyError:
+            # What stands there is newer, or was written in the same moment.
+            await self._database[collection].replace_one(condition, fields)
+
+    async def save_invitation(self, row: InvitationRow) -> None:
+        """Write an invitation. Whether it is good for anything is decided by the tenant's actor."""
+        fields = {
+            "sealed": await self._sealed("invitation", row.invitation, asdict(row)),
+            "expires": datetime.fromtimestamp(row.expires_ms / 1000, UTC),
+        }
+        condition = {"_id": row.invitation}
+        await self._database[INVITATIONS].replace_one(condition, fields, upsert=True)
+
+    async def forget_invitation(self, invitation: str) -> None:
+        """Take an invitation away that was used or revoked."""
+        await self._database[INVITATIONS].delete_one({"_id": invitation})
 
     async def save_session(self, row: SessionRow) -> None:
         """Write a new sign-in. One that is there stays: an owner that was overtaken, or the replay of
@@ -191,6 +211,7 @@ class Projections:
                     "user": row.user,
                     "expires": datetime.fromtimestamp(row.expires_ms / 1000, UTC),
                     "ended": row.ended,
+                    "sealed": await self._sealed("session", row.session, {"address": row.address}),
                 }
             },
             upsert=True,

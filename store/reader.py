@@ -13,28 +13,22 @@ from store.driver import Database, Document, MongoConnection
 from store.keys import KeyRing
 from store.mongo import (
     DEAD_LETTERS,
-    DIRECTORY,
-    IDENTITY_PROVIDER,
     LOGINS,
     PLATFORM_DATABASE,
-    POLICIES,
     RECORDS,
     ROOMS,
     SESSIONS,
-    SETTINGS,
     TENANTS,
     USERS,
     sides_of_kinds,
     tenant_database,
 )
 from store.opening import open_contents
+from store.people import PeopleReader
 from store.record import Record, place, record_of
 from store.rows import (
-    DirectoryRow,
-    IdentityProviderRow,
     LoginCandidate,
     RoomRow,
-    SecondFactorPolicyRow,
     SecondFactorRow,
     SessionRow,
     TenantRow,
@@ -100,6 +94,7 @@ class TenantReader:
         self._keys = keys
         self._database: Database = connection.database(tenant_database(tenant))
         self.secrets = TenantSecrets(tenant, keys.tenant_cipher)
+        self.people = PeopleReader(self._database, keys, tenant)
 
     async def room(self, room: str) -> RoomRow | None:
         """A room's row."""
@@ -263,29 +258,6 @@ class TenantReader:
                 recovery = tuple(factor["recovery"])
                 fields[name] = SecondFactorRow(**{**factor, "recovery": recovery})
         return UserRow(**fields)
-
-    async def directory(self) -> DirectoryRow | None:
-        """How the tenant's directory is asked; None if there never was one."""
-        document = await self._database[SETTINGS].find_one({"_id": DIRECTORY})
-        if document is None:
-            return None
-        return DirectoryRow(**await self._opened("settings", DIRECTORY, document["sealed"]))
-
-    async def identity_provider(self) -> IdentityProviderRow | None:
-        """At which identity provider the tenant's people sign in; None if there never was one."""
-        document = await self._database[SETTINGS].find_one({"_id": IDENTITY_PROVIDER})
-        if document is None:
-            return None
-        fields = await self._opened("settings", IDENTITY_PROVIDER, document["sealed"])
-        return IdentityProviderRow(**fields)
-
-    async def second_factor_policy(self) -> SecondFactorPolicyRow:
-        """Whether everybody must have a second factor; not, as long as nobody has said so."""
-        document = await self._database[POLICIES].find_one({"_id": "second_factor"})
-        if document is None:
-            return SecondFactorPolicyRow()
-        fields = await self._opened("policy", document["_id"], document["sealed"])
-        return SecondFactorPolicyRow(**fields)
 
     async def session(self, session: str) -> SessionRow | None:
         """A sign-in; None once it is forgotten."""

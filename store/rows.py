@@ -63,11 +63,13 @@ class UserRow:
     begun: SecondFactorRow | None = None
     provider_key: str = ""
     """Who he is at the tenant's identity provider, as issuer#subject; empty for everybody else."""
+    custom_role: str | None = None
+    pending: bool = False
 
     @property
     def is_active(self) -> bool:
         """Whether he may sign in."""
-        return not (self.disabled or self.deleted or self.suspended)
+        return not (self.disabled or self.deleted or self.suspended or self.pending)
 
     @property
     def is_local(self) -> bool:
@@ -96,11 +98,40 @@ class IdentityProviderRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SecondFactorPolicyRow:
-    """Whether everybody of a tenant must have a second factor, as of the seq `applied`."""
+class RoleRow:
+    """A role of a tenant's own, as of `applied`; permissions by name. A deleted one permits nothing."""
 
-    required: bool = False
-    applied: int = 0
+    role: str
+    name: str
+    permissions: tuple[str, ...]
+    applied: int
+    deleted: bool = False
+
+
+REGISTRATION = "registration"
+"""The policy of whether people may register themselves."""
+SECOND_FACTOR = "second_factor"
+"""The policy of whether everybody must have a second factor: `required` or `optional`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRow:
+    """One thing that a tenant has decided for itself, as of `applied`."""
+
+    policy: str
+    value: str
+    applied: int
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationRow:
+    """An invitation that is neither used nor revoked. `digest` is the SHA-256 of its secret."""
+
+    invitation: str
+    email: str
+    role: str
+    digest: str = field(repr=False)
+    expires_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +144,14 @@ class LoginCandidate:
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A sign-in. `expires_ms` is Unix milliseconds; an ended session stays until then."""
+    """A sign-in. `expires_ms` is Unix milliseconds; an ended session stays until then.
+    `address` is where it was opened from, and is read in lists only."""
 
     session: str
     user: str
     expires_ms: int
     ended: bool
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,10 @@ PROVIDER_VALUES: Final = (
     "required_acr session_hours_max grants"
 )
 AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
-    "user_created": _kind("user.create", "user", "username email display_name role provider_key"),
-    "user_changed": _kind("user.change", "user", "username email display_name role"),
+    "user_created": _kind(
+        "user.create", "user", "username email display_name role custom_role provider_key"
+    ),
+    "user_changed": _kind("user.change", "user", "username email display_name role custom_role"),
     "user_disabled": _kind("user.disable", "user", "reason"),
     "user_enabled": _kind("user.enable", "user"),
     "user_deleted": _kind("user.delete", "user", "username email reason"),
@@ -80,6 +82,25 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "second_factor_reset": _kind("user.reset_second_factor", "user"),
     "recovery_codes_replaced": _kind("user.replace_recovery_codes", "user", "proof"),
     "second_factor_policy_set": _kind("policy.set_second_factor", "policy", "required"),
+    "role_created": _kind("role.create", "role", "name permissions"),
+    "role_changed": _kind("role.change", "role", "name permissions"),
+    "role_deleted": _kind("role.delete", "role", "name"),
+    "registration_set": _kind("registration.set", "", "mode"),
+    "user_registered": _kind(
+        "user.register", "user", "username email display_name role pending", method="rest"
+    ),
+    "registration_ignored": _kind(
+        "user.register", "", "username reason", outcome=REFUSED, method="rest"
+    ),
+    "user_approved": _kind("user.approve", "user"),
+    "user_invited": _kind("invitation.create", "invitation", "email role custom_role expires_ms"),
+    "invitation_revoked": _kind("invitation.revoke", "invitation", "email"),
+    "invitation_accepted": _kind(
+        "invitation.accept",
+        "invitation",
+        "user username email display_name role custom_role",
+        method="rest",
+    ),
     EVIDENCE_READ: _kind("evidence", "object_id", "details"),
     "rejected": _kind("command.refuse", "", "code detail", outcome=REFUSED, method="nats"),
 }

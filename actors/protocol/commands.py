@@ -12,7 +12,7 @@ from pydantic import (
     field_serializer,
 )
 
-from actors.protocol.command import Command, Digest, Name, Origin, Reason, TimeMs
+from actors.protocol.command import Command, Digest, MaybeRole, Name, Origin, Reason, TimeMs
 from actors.protocol.findings import Finding
 from actors.protocol.ids import RoomId, SessionId, UserId
 from actors.protocol.limits import (
@@ -25,6 +25,7 @@ from actors.protocol.limits import (
     PROVIDER_KEY_CHARS_MAX,
     SEALED_CHARS_MAX,
 )
+from actors.protocol.people_commands import PeopleCommand
 from actors.protocol.roles import Role, RoomRole
 from actors.protocol.second_factor_commands import (
     BeginSecondFactor,
@@ -128,6 +129,7 @@ class CreateUser(Command):
 
     `directory_key` is who he is in the tenant's directory, `provider_key` who he is at its identity
     provider (issuer#subject); he has no password here then. Both empty: local.
+    With a `custom_role`, `user_role` must be viewer: what is left should the other mean nothing.
     """
 
     type: Literal["create_user"] = "create_user"
@@ -136,19 +138,22 @@ class CreateUser(Command):
     email: Name | None = None
     display_name: Name
     user_role: Role
+    custom_role: MaybeRole = None
     password_hash: str = Field(repr=False)
     directory_key: DirectoryKey = Field(default="", exclude_if=lambda value: not value)
     provider_key: ProviderKey = Field(default="", exclude_if=lambda value: not value)
 
 
 class UpdateUser(Command):
-    """Change a user. What is None stays as it is; an empty e-mail takes the present one away."""
+    """Change a user. What is None stays as it is; an empty e-mail takes the present one away. A
+    `custom_role` takes the place of any other role, and so does a `user_role`."""
 
     type: Literal["update_user"] = "update_user"
     user: UserId
     display_name: Name | None = None
     email: Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)] | None = None
     user_role: Role | None = None
+    custom_role: MaybeRole = None
 
 
 class DisableUser(Command):
@@ -204,6 +209,7 @@ class OpenSession(Command):
     address: str = ""
     proof: Proof = None
     restricted: Restricted = False
+    custom_role: MaybeRole = None
 
 
 class RefreshSession(Command):
@@ -218,10 +224,11 @@ class RefreshSession(Command):
 
 
 class EndSession(Command):
-    """Sign out."""
+    """Sign out. With `user`, whose session it must be, also by somebody else."""
 
     type: Literal["end_session"] = "end_session"
     session: SessionId
+    user: UserId | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class RecordFailedSignIns(Command):
@@ -340,7 +347,8 @@ TenantCommand = Annotated[
     | PutIdentityProvider
     | RemoveIdentityProvider
     | RecordEvidenceRead
-    | SecondFactorCommand,
+    | SecondFactorCommand
+    | PeopleCommand,
     Field(discriminator="type"),
 ]
 

@@ -9,9 +9,32 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from actors.protocol.commands import IncidentLink
+from actors.protocol.event import MaybeRole, Structured
 from actors.protocol.findings import Finding
+from actors.protocol.people_events import (
+    InvitationAccepted,
+    InvitationRevoked,
+    PeopleEvent,
+    RegistrationIgnored,
+    RegistrationSet,
+    RoleChanged,
+    RoleCreated,
+    RoleDeleted,
+    UserApproved,
+    UserInvited,
+    UserRegistered,
+)
 from actors.protocol.roles import Role, RoomRole
-from actors.protocol.second_factor_commands import Proof, Restricted, SecondFactorProof
+from actors.protocol.second_factor_commands import Proof, Restricted
+from actors.protocol.second_factor_events import (
+    RecoveryCodesReplaced,
+    SecondFactorBegun,
+    SecondFactorConfirmed,
+    SecondFactorEvent,
+    SecondFactorPolicySet,
+    SecondFactorRemoved,
+    SecondFactorReset,
+)
 
 MESSAGE = "message"
 
@@ -23,18 +46,6 @@ class MessagePosted:
     kind: ClassVar[str] = MESSAGE
     body: str
     thread: int | None
-
-
-class Structured(BaseModel):
-    """A kind whose content is a JSON object.
-
-    `request` is the fingerprint of the command, so that the same client_id with another body is
-    noticed for ever.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    kind: ClassVar[str]
-    request: str = ""
 
 
 class RoomCreated(Structured):
@@ -93,6 +104,7 @@ class UserCreated(Structured):
     email: str | None
     display_name: str
     role: Role
+    custom_role: MaybeRole = None
     password_hash: str = Field(repr=False)
     directory_key: str = Field(default="", exclude_if=lambda value: not value)
     provider_key: str = Field(default="", exclude_if=lambda value: not value)
@@ -105,6 +117,7 @@ class Profile(BaseModel):
     display_name: str
     email: str | None
     role: Role
+    custom_role: MaybeRole = None
 
 
 class UserChanged(Structured):
@@ -263,64 +276,6 @@ class EvidenceRead(Structured):
     details: dict[str, str]
 
 
-class SecondFactorBegun(Structured):
-    """A secret that no code has confirmed yet; it is sealed with the tenant's key."""
-
-    kind: ClassVar[str] = "second_factor_begun"
-    user: str
-    factor: str
-    secret: str = Field(repr=False)
-    proof: Proof = None
-
-
-class SecondFactorConfirmed(Structured):
-    """The secret that was begun is the second factor; sessions without it have ended."""
-
-    kind: ClassVar[str] = "second_factor_confirmed"
-    user: str
-    factor: str
-    step: int
-    recovery: tuple[str, ...] = Field(repr=False)
-    sessions: tuple[str, ...]
-
-
-class SecondFactorRemoved(Structured):
-    kind: ClassVar[str] = "second_factor_removed"
-    user: str
-    proof: SecondFactorProof
-
-
-class SecondFactorReset(Structured):
-    """An administrator took a user's second factor away."""
-
-    kind: ClassVar[str] = "second_factor_reset"
-    user: str
-    sessions: tuple[str, ...]
-
-
-class RecoveryCodesReplaced(Structured):
-    kind: ClassVar[str] = "recovery_codes_replaced"
-    user: str
-    recovery: tuple[str, ...] = Field(repr=False)
-    proof: SecondFactorProof
-
-
-class SecondFactorPolicy(BaseModel):
-    """Whether everybody must have a second factor."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    required: bool
-
-
-class SecondFactorPolicySet(Structured):
-    """`policy` is what it is about, for whoever reads the record."""
-
-    kind: ClassVar[str] = "second_factor_policy_set"
-    policy: str = "second_factor"
-    before: SecondFactorPolicy
-    after: SecondFactorPolicy
-
-
 RoomEventType = (
     MessagePosted
     | RoomCreated
@@ -351,12 +306,8 @@ TenantEventType = (
     | IdentityProviderPut
     | IdentityProviderRemoved
     | EvidenceRead
-    | SecondFactorBegun
-    | SecondFactorConfirmed
-    | SecondFactorRemoved
-    | SecondFactorReset
-    | RecoveryCodesReplaced
-    | SecondFactorPolicySet
+    | SecondFactorEvent
+    | PeopleEvent
     | CommandRefused
 )
 EventType = RoomEventType | TenantEventType
@@ -396,6 +347,16 @@ STRUCTURED: dict[str, type[Structured]] = {
         SecondFactorReset,
         RecoveryCodesReplaced,
         SecondFactorPolicySet,
+        RoleCreated,
+        RoleChanged,
+        RoleDeleted,
+        RegistrationSet,
+        UserRegistered,
+        RegistrationIgnored,
+        UserApproved,
+        UserInvited,
+        InvitationRevoked,
+        InvitationAccepted,
     )
 }
 """Every structured kind."""

@@ -30,6 +30,12 @@ EVIDENCE_DETAILS_MAX: Final = 16
 """Things that are said about how evidence was read; there are fewer filters."""
 MEMBERS_MAX: Final = 5_000
 """People listed as members of one room."""
+ROLES_PER_TENANT_MAX: Final = 200
+"""Roles that a tenant makes of its own; all of them are in its actor's memory."""
+PENDING_USERS_MAX: Final = 500
+"""People of a tenant who have registered themselves and wait to be approved."""
+INVITATIONS_MAX: Final = 500
+"""Invitations of a tenant that are neither used nor over."""
 SESSIONS_PER_USER_MAX: Final = 2_000
 """Sign-ins of one user that have not ended. The record that ends them all names each, and must stay well
 below `CONTENT_BYTES_MAX`, or he could not be disabled."""

@@ -13,6 +13,14 @@ class Role(StrEnum):
     SYSTEM = "system"
 
 
+class Registration(StrEnum):
+    """Whether people may make themselves users of a tenant."""
+
+    CLOSED = "closed"
+    WITH_APPROVAL = "with_approval"
+    OPEN = "open"
+
+
 class RoomRole(StrEnum):
     """What a member may do in a room: an observer reads."""
 

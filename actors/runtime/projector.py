@@ -7,12 +7,6 @@ from actors.protocol.events import (
     IdentityProviderPut,
     IdentityProviderRemoved,
     PasswordChanged,
-    RecoveryCodesReplaced,
-    SecondFactorBegun,
-    SecondFactorConfirmed,
-    SecondFactorPolicySet,
-    SecondFactorRemoved,
-    SecondFactorReset,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
@@ -26,15 +20,38 @@ from actors.protocol.events import (
     UserSynchronised,
 )
 from actors.protocol.ids import TENANT_ROOM
+from actors.protocol.people_events import (
+    InvitationAccepted,
+    InvitationRevoked,
+    RegistrationSet,
+    RoleChanged,
+    RoleCreated,
+    RoleDeleted,
+    UserApproved,
+    UserInvited,
+    UserRegistered,
+)
+from actors.protocol.second_factor_events import (
+    RecoveryCodesReplaced,
+    SecondFactorBegun,
+    SecondFactorConfirmed,
+    SecondFactorPolicySet,
+    SecondFactorRemoved,
+    SecondFactorReset,
+)
 from actors.room.state import RoomState
 from actors.runtime.mailbox import Mailbox
-from actors.tenant.state import SecondFactor, TenantState, User
+from actors.tenant.state import CustomRole, Invitation, SecondFactor, TenantState, User
 from store.projections import Projections
 from store.rows import (
+    REGISTRATION,
+    SECOND_FACTOR,
     DirectoryRow,
     IdentityProviderRow,
+    InvitationRow,
+    PolicyRow,
+    RoleRow,
     RoomRow,
-    SecondFactorPolicyRow,
     SecondFactorRow,
     SessionRow,
     Snapshot,
@@ -99,6 +116,8 @@ def user_row(name: str, user: User, applied: int) -> UserRow:
         applied=applied,
         second_factor=_factor_row(user.second_factor),
         begun=_factor_row(user.begun),
+        custom_role=user.custom_role,
+        pending=user.pending,
     )
 
 
@@ -119,6 +138,35 @@ def identity_provider_row(state: TenantState, applied: int) -> IdentityProviderR
 
 def _factor_row(factor: SecondFactor | None) -> SecondFactorRow | None:
     return SecondFactorRow(factor.factor, factor.secret, factor.recovery) if factor else None
+
+
+def second_factor_row(state: TenantState, applied: int) -> PolicyRow:
+    """The row of whether everybody of a tenant must have a second factor."""
+    value = "required" if state.second_factor_required else "optional"
+    return PolicyRow(SECOND_FACTOR, value, applied)
+
+
+def registration_row(state: TenantState, applied: int) -> PolicyRow:
+    """The row of a tenant's policy of registration."""
+    return PolicyRow(REGISTRATION, str(state.registration), applied)
+
+
+def invitation_row(name: str, invitation: Invitation) -> InvitationRow:
+    """An invitation's row."""
+    return InvitationRow(
+        invitation=name,
+        email=invitation.email,
+        role=invitation.custom_role or invitation.role,
+        digest=invitation.digest,
+        expires_ms=invitation.expires_ms,
+    )
+
+
+def role_row(name: str, role: CustomRole | None, applied: int) -> RoleRow:
+    """The row of a tenant's own role; one that is gone permits nothing."""
+    if role is None:
+        return RoleRow(role=name, name="", permissions=(), applied=applied, deleted=True)
+    return RoleRow(role=name, name=role.name, permissions=role.permissions, applied=applied)
 
 
 async def _project_tenant_event(
@@ -156,7 +204,9 @@ async def _project_tenant_event(
             expires_ms = session.expires_ms if session else event.expires_ms
             ended = session is None
             await projections.save_session(
-                SessionRow(event.session, event.user, expires_ms, ended=ended)
+                SessionRow(
+                    event.session, event.user, expires_ms, ended=ended, address=event.address
+                )
             )
             if event.proof is not None and event.proof.recovery is not None:
                 # One recovery code less.
@@ -167,20 +217,32 @@ async def _project_tenant_event(
         case SessionEnded():
             await projections.end_session(event.session)
         case _:
-            await _project_setting(projections, state, applied, event)
+            await _project_people_event(projections, state, applied, event)
 
 
-async def _project_setting(
+async def _project_people_event(
     projections: Projections, state: TenantState, applied: int, event: EventType
 ) -> None:
     match event:
+        case UserRegistered() | UserApproved() | InvitationAccepted():
+            await projections.save_user(user_row(event.user, state.users[event.user], applied))
+            if isinstance(event, InvitationAccepted):
+                await projections.forget_invitation(event.invitation)
+        case RoleCreated() | RoleChanged() | RoleDeleted():
+            await projections.save_role(role_row(event.role, state.roles.get(event.role), applied))
+        case RegistrationSet():
+            await projections.save_policy(registration_row(state, applied))
+        case UserInvited() if event.invitation in state.invitations:
+            invitation = state.invitations[event.invitation]
+            await projections.save_invitation(invitation_row(event.invitation, invitation))
         case SecondFactorPolicySet():
-            policy = SecondFactorPolicyRow(state.second_factor_required, applied)
-            await projections.save_second_factor_policy(policy)
+            await projections.save_policy(second_factor_row(state, applied))
         case DirectoryPut() | DirectoryRemoved():
             await projections.save_directory(directory_row(state, applied))
         case IdentityProviderPut() | IdentityProviderRemoved():
             await projections.save_identity_provider(identity_provider_row(state, applied))
+        case InvitationRevoked():
+            await projections.forget_invitation(event.invitation)
         case _:
             return
 

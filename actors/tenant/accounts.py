@@ -27,10 +27,12 @@ from actors.protocol.events import (
     UserDisabled,
     UserEnabled,
 )
+from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role
 from actors.tenant import sessions
+from actors.tenant.rights import may, refusal_to_give, refusal_to_touch
 from actors.tenant.state import TenantState, User
-from actors.tenant.users import PEOPLE, is_administrator, is_taken, unfit_text
+from actors.tenant.users import PEOPLE, is_taken, unfit_text
 
 AccountCommand = UpdateUser | DisableUser | EnableUser | DeleteUser | SetPassword | EndSessions
 UserEvent = UserChanged | UserDisabled | UserEnabled | UserDeleted | PasswordChanged
@@ -63,7 +65,11 @@ def evolve(state: TenantState, event: UserEvent) -> TenantState:
         case UserChanged():
             after, ended = event.after, event.sessions
             user = replace(
-                user, display_name=after.display_name, email=after.email, role=after.role
+                user,
+                display_name=after.display_name,
+                email=after.email,
+                role=after.role,
+                custom_role=after.custom_role,
             )
         case UserDisabled():
             user, ended = replace(user, disabled=True), event.sessions
@@ -81,14 +87,20 @@ def evolve(state: TenantState, event: UserEvent) -> TenantState:
 
 def update(state: TenantState, command: UpdateUser) -> UserChanged | Rejection:
     """Change a user's name, e-mail or role."""
-    user = _subject(state, command, command.user, self_too=command.user_role is None)
+    another = command.user_role is not None or command.custom_role is not None
+    user = _subject(state, command, command.user, self_too=not another)
     if isinstance(user, Rejection):
         return user
     if not user.is_local:
         return _kept_by_directory("name, e-mail and role")
-    role = command.user_role or user.role
+    role, custom_role = user.role, user.custom_role
+    if another:
+        role, custom_role = command.user_role or Role.VIEWER, command.custom_role
     if role not in PEOPLE:
         return Rejection(ErrorCode.INVALID, f"{role} is no role for a person")
+    beyond = refusal_to_give(state, command, role, custom_role) if another else None
+    if beyond is not None:
+        return beyond
     if role is not Role.TENANT_ADMIN and _is_last_administrator(state, command.user):
         return _last_administrator()
     email = user.email if command.email is None else command.email.strip() or None
@@ -101,9 +113,14 @@ def update(state: TenantState, command: UpdateUser) -> UserChanged | Rejection:
         user=command.user,
         before=_profile(user),
         after=Profile(
-            display_name=command.display_name or user.display_name, email=email, role=role
+            display_name=command.display_name or user.display_name,
+            email=email,
+            role=role,
+            custom_role=custom_role,
         ),
-        sessions=sessions.of_user(state, command.user) if role is not user.role else (),
+        sessions=()
+        if (role, custom_role) == (user.role, user.custom_role)
+        else sessions.of_user(state, command.user),
     )
 
 
@@ -185,7 +202,7 @@ def _subject(
     state: TenantState, command: Command, name: str, *, self_too: bool = False
 ) -> User | Rejection:
     own = self_too and command.actor == name
-    if not own and not is_administrator(state, command):
+    if not own and not may(state, command, Permission.USERS_WRITE):
         return Rejection(ErrorCode.FORBIDDEN, "only an administrator may change users")
     user = state.users.get(name)
     if user is None:
@@ -194,7 +211,8 @@ def _subject(
         return Rejection(ErrorCode.CONFLICT, "the user is deleted")
     if own and user.disabled:
         return Rejection(ErrorCode.FORBIDDEN, "the user is disabled")
-    return user
+    beyond = None if own else refusal_to_touch(state, command, user)
+    return beyond or user
 
 
 def _is_last_administrator(state: TenantState, name: str) -> bool:
@@ -217,4 +235,9 @@ def _kept_by_directory(what: str) -> Rejection:
 
 
 def _profile(user: User) -> Profile:
-    return Profile(display_name=user.display_name, email=user.email, role=user.role)
+    return Profile(
+        display_name=user.display_name,
+        email=user.email,
+        role=user.role,
+        custom_role=user.custom_role,
+    )

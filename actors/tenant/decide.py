@@ -18,6 +18,7 @@ from actors.protocol.commands import (
 )
 from actors.protocol.errors import Rejection
 from actors.protocol.events import TenantEventType
+from actors.protocol.people_commands import PeopleCommand
 from actors.tenant import (
     accounts,
     directory,
@@ -25,6 +26,7 @@ from actors.tenant import (
     evidence,
     identity_provider,
     passwords,
+    people,
     sessions,
     users,
 )
@@ -58,17 +60,21 @@ def decide(state: TenantState, command: TenantCommand, now_ms: int) -> TenantEve
         case RecordEvidenceRead():
             return evidence.read(command)
         case _:
-            return _by_subject(state, command)
+            return _by_subject(state, command, now_ms)
 
 
 def _by_subject(
     state: TenantState,
     command: directory.DirectoryCommand
     | identity_provider.ProviderCommand
-    | enrolment.EnrolmentCommand,
+    | enrolment.EnrolmentCommand
+    | PeopleCommand,
+    now_ms: int,
 ) -> TenantEventType | Rejection:
     if isinstance(command, directory.DirectoryCommand):
         return directory.decide(state, command)
     if isinstance(command, identity_provider.ProviderCommand):
         return identity_provider.decide(state, command)
-    return enrolment.decide(state, command)
+    if isinstance(command, enrolment.EnrolmentCommand):
+        return enrolment.decide(state, command)
+    return people.decide(state, command, now_ms)

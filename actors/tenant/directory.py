@@ -7,6 +7,7 @@ but an administrator's own word: whom he has disabled or deleted stays so, whate
 from dataclasses import replace
 from typing import Any, Final, assert_never
 
+from actors.protocol.command import Command
 from actors.protocol.commands import PutDirectory, RemoveDirectory, SynchroniseUser
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import (
@@ -15,10 +16,12 @@ from actors.protocol.events import (
     SynchronisedProfile,
     UserSynchronised,
 )
+from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role
 from actors.tenant import sessions
+from actors.tenant.rights import may, refusal_to_give, refusal_to_touch
 from actors.tenant.state import Directory, TenantState, User
-from actors.tenant.users import PEOPLE, is_administrator, is_taken, unfit_text
+from actors.tenant.users import PEOPLE, is_taken, unfit_text
 
 DirectoryCommand = PutDirectory | RemoveDirectory | SynchroniseUser
 DirectoryEvent = DirectoryPut | DirectoryRemoved | UserSynchronised
@@ -67,8 +70,9 @@ def evolve(state: TenantState, event: DirectoryEvent) -> TenantState:
 
 def put(state: TenantState, command: PutDirectory) -> DirectoryPut | Rejection:
     """Set how the directory is asked."""
-    if not is_administrator(state, command):
-        return Rejection(ErrorCode.FORBIDDEN, "only an administrator may set the directory")
+    beyond = _refusal(state, command, command.settings)
+    if beyond is not None:
+        return beyond
     return DirectoryPut(
         before=_shown(state.directory),
         after=_shown(Directory(command.settings, command.secret)),
@@ -79,11 +83,29 @@ def put(state: TenantState, command: PutDirectory) -> DirectoryPut | Rejection:
 
 def remove(state: TenantState, command: RemoveDirectory) -> DirectoryRemoved | Rejection:
     """Ask no directory any more."""
-    if not is_administrator(state, command):
-        return Rejection(ErrorCode.FORBIDDEN, "only an administrator may remove the directory")
+    beyond = _refusal(state, command, {})
+    if beyond is not None:
+        return beyond
     if state.directory is None:
         return Rejection(ErrorCode.NOT_FOUND, "there is no directory")
     return DirectoryRemoved(before=_shown(state.directory))
+
+
+def _refusal(state: TenantState, command: Command, settings: dict[str, Any]) -> Rejection | None:
+    """Why whoever commands may not have people sign in with a directory of these settings. A directory
+    gives roles, and keeps out whom it had let in: nobody does by it what he may not do himself."""
+    if not may(state, command, Permission.USERS_WRITE):
+        return Rejection(ErrorCode.FORBIDDEN, "only an administrator may change the directory")
+    given = {rule.get("role") for rule in _rules(settings)}
+    for role in sorted(PEOPLE):
+        beyond = refusal_to_give(state, command, role, None) if role in given else None
+        if beyond is not None:
+            return beyond
+    of_directory = (
+        user for user in state.users.values() if user.directory_key and not user.deleted
+    )
+    touched = (refusal_to_touch(state, command, user) for user in of_directory)
+    return next((refusal for refusal in touched if refusal is not None), None)
 
 
 def synchronise(state: TenantState, command: SynchroniseUser) -> UserSynchronised | Rejection:
@@ -142,6 +164,9 @@ def _shown(directory: Directory | None) -> dict[str, Any]:
     if directory is None:
         return {}
     settings = directory.settings
-    rules = [rule for rule in settings.get("roles", ()) if isinstance(rule, dict)]
-    grants = [f"{rule.get('role')}: {rule.get('group')}" for rule in rules]
+    grants = [f"{rule.get('role')}: {rule.get('group')}" for rule in _rules(settings)]
     return {**{name: settings[name] for name in SHOWN if name in settings}, "grants": grants}
+
+
+def _rules(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    return [rule for rule in settings.get("roles", ()) if isinstance(rule, dict)]

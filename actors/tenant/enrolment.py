@@ -12,7 +12,9 @@ from actors.protocol.commands import (
     SetSecondFactorPolicy,
 )
 from actors.protocol.errors import ErrorCode, Rejection
-from actors.protocol.events import (
+from actors.protocol.permissions import Permission
+from actors.protocol.roles import Role
+from actors.protocol.second_factor_events import (
     RecoveryCodesReplaced,
     SecondFactorBegun,
     SecondFactorConfirmed,
@@ -21,11 +23,10 @@ from actors.protocol.events import (
     SecondFactorRemoved,
     SecondFactorReset,
 )
-from actors.protocol.roles import Role
 from actors.tenant import sessions
+from actors.tenant.rights import may, refusal_to_touch
 from actors.tenant.second_factor import refusal_of_proof, spent
 from actors.tenant.state import SecondFactor, TenantState, User
-from actors.tenant.users import is_administrator
 
 OwnCommand = BeginSecondFactor | ConfirmSecondFactor | RemoveSecondFactor | ReplaceRecoveryCodes
 EnrolmentCommand = OwnCommand | ResetSecondFactor | SetSecondFactorPolicy
@@ -156,7 +157,7 @@ def replace_codes(
 
 def reset(state: TenantState, command: ResetSecondFactor) -> SecondFactorReset | Rejection:
     """Take another user's second factor away."""
-    if not is_administrator(state, command):
+    if not may(state, command, Permission.USERS_WRITE):
         return Rejection(ErrorCode.FORBIDDEN, "only an administrator may reset a second factor")
     if command.actor == command.user:
         # Or a stolen session of an administrator would do without a code.
@@ -165,6 +166,9 @@ def reset(state: TenantState, command: ResetSecondFactor) -> SecondFactorReset |
     user = state.users.get(command.user)
     if user is None:
         return Rejection(ErrorCode.NOT_FOUND, "there is no such user")
+    beyond = refusal_to_touch(state, command, user)
+    if beyond is not None:
+        return beyond
     if user.second_factor is None and user.begun is None:
         return _has_none()
     ended = sessions.of_user(state, command.user)
@@ -175,7 +179,7 @@ def set_policy(
     state: TenantState, command: SetSecondFactorPolicy
 ) -> SecondFactorPolicySet | Rejection:
     """Say whether everybody must have a second factor."""
-    if not is_administrator(state, command):
+    if not may(state, command, Permission.USERS_WRITE):
         return Rejection(ErrorCode.FORBIDDEN, "only an administrator may set a policy")
     if command.required and command.role is not Role.SYSTEM:
         own = state.users.get(command.actor)

@@ -9,12 +9,6 @@ from actors.protocol.events import (
     IdentityProviderPut,
     IdentityProviderRemoved,
     PasswordChanged,
-    RecoveryCodesReplaced,
-    SecondFactorBegun,
-    SecondFactorConfirmed,
-    SecondFactorPolicySet,
-    SecondFactorRemoved,
-    SecondFactorReset,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
@@ -27,12 +21,24 @@ from actors.protocol.events import (
     UserPasswordRehashed,
     UserSynchronised,
 )
+from actors.protocol.people_events import (
+    PeopleEvent,
+)
+from actors.protocol.second_factor_events import (
+    RecoveryCodesReplaced,
+    SecondFactorBegun,
+    SecondFactorConfirmed,
+    SecondFactorPolicySet,
+    SecondFactorRemoved,
+    SecondFactorReset,
+)
 from actors.tenant import (
     accounts,
     directory,
     enrolment,
     identity_provider,
     passwords,
+    people,
     sessions,
     users,
 )
@@ -64,7 +70,7 @@ STATE_KINDS = frozenset(
         RecoveryCodesReplaced,
         SecondFactorPolicySet,
     )
-)
+).union(people.STATE_KINDS)
 """Kinds that change the state."""
 
 
@@ -86,16 +92,18 @@ def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> Tena
         case SessionEnded():
             return sessions.ended(state, event)
         case _:
-            return _by_subject(state, event)
+            return _by_subject(state, event, at_ms)
 
 
-def _by_subject(state: TenantState, event: EventType) -> TenantState:
+def _by_subject(state: TenantState, event: EventType, at_ms: int) -> TenantState:
     if isinstance(event, directory.DirectoryEvent):
         return directory.evolve(state, event)
     if isinstance(event, identity_provider.ProviderEvent):
         return identity_provider.evolve(state, event)
     if isinstance(event, enrolment.FactorEvent):
         return enrolment.evolve(state, event)
+    if isinstance(event, PeopleEvent):
+        return people.evolve(state, event, at_ms)
     if isinstance(event, SecondFactorPolicySet):
         return replace(state, second_factor_required=event.after.required)
     return state

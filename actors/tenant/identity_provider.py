@@ -7,11 +7,13 @@ opens no session and refreshes none.
 from dataclasses import replace
 from typing import Any, Final, assert_never
 
-from actors.protocol.commands import PutIdentityProvider, RemoveIdentityProvider
+from actors.protocol.commands import Command, PutIdentityProvider, RemoveIdentityProvider
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import IdentityProviderPut, IdentityProviderRemoved
+from actors.protocol.permissions import Permission
+from actors.tenant.rights import may, refusal_to_give, refusal_to_touch
 from actors.tenant.state import IdentityProvider, TenantState, User
-from actors.tenant.users import is_administrator
+from actors.tenant.users import PEOPLE
 
 ProviderCommand = PutIdentityProvider | RemoveIdentityProvider
 ProviderEvent = IdentityProviderPut | IdentityProviderRemoved
@@ -52,8 +54,9 @@ def evolve(state: TenantState, event: ProviderEvent) -> TenantState:
 
 def put(state: TenantState, command: PutIdentityProvider) -> IdentityProviderPut | Rejection:
     """Set where people sign in."""
-    if not is_administrator(state, command):
-        return Rejection(ErrorCode.FORBIDDEN, "only an administrator may set the identity provider")
+    beyond = _refusal(state, command, command.settings)
+    if beyond is not None:
+        return beyond
     return IdentityProviderPut(
         before=_shown(state.identity_provider),
         after=_shown(IdentityProvider(command.settings, command.secret)),
@@ -66,13 +69,28 @@ def remove(
     state: TenantState, command: RemoveIdentityProvider
 ) -> IdentityProviderRemoved | Rejection:
     """Have nobody sign in there any more."""
-    if not is_administrator(state, command):
-        return Rejection(
-            ErrorCode.FORBIDDEN, "only an administrator may remove the identity provider"
-        )
+    beyond = _refusal(state, command, {})
+    if beyond is not None:
+        return beyond
     if state.identity_provider is None:
         return Rejection(ErrorCode.NOT_FOUND, "there is no identity provider")
     return IdentityProviderRemoved(before=_shown(state.identity_provider))
+
+
+def _refusal(state: TenantState, command: Command, settings: dict[str, Any]) -> Rejection | None:
+    """Why whoever commands may not have people sign in at a provider of these settings. It gives roles,
+    and keeps out whom it had let in: nobody does by it what he may not do himself."""
+    if not may(state, command, Permission.USERS_WRITE):
+        detail = "only an administrator may change the identity provider"
+        return Rejection(ErrorCode.FORBIDDEN, detail)
+    given = {rule.get("role") for rule in _rules(settings)} | {settings.get("default_role")}
+    refusals = [refusal_to_give(state, command, role, None) for role in PEOPLE if role in given]
+    refusals += [
+        refusal_to_touch(state, command, user)
+        for user in state.users.values()
+        if user.provider_key and not user.deleted
+    ]
+    return next(filter(None, refusals), None)
 
 
 def vouches_for(state: TenantState, user: User) -> bool:
@@ -97,6 +115,9 @@ def _shown(provider: IdentityProvider | None) -> dict[str, Any]:
     if provider is None:
         return {}
     settings = provider.settings
-    rules = [rule for rule in settings.get("roles", ()) if isinstance(rule, dict)]
-    grants = [f"{rule.get('role')}: {rule.get('group')}" for rule in rules]
+    grants = [f"{rule.get('role')}: {rule.get('group')}" for rule in _rules(settings)]
     return {**{name: settings[name] for name in SHOWN if name in settings}, "grants": grants}
+
+
+def _rules(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    return [rule for rule in settings.get("roles", ()) if isinstance(rule, dict)]

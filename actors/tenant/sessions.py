@@ -7,8 +7,6 @@ from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import (
     EventType,
     PasswordChanged,
-    SecondFactorConfirmed,
-    SecondFactorReset,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
@@ -19,8 +17,12 @@ from actors.protocol.events import (
     UserSynchronised,
 )
 from actors.protocol.limits import SESSIONS_PER_USER_MAX
+from actors.protocol.people_events import RoleChanged
+from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role
+from actors.protocol.second_factor_events import SecondFactorConfirmed, SecondFactorReset
 from actors.tenant import identity_provider, second_factor
+from actors.tenant.rights import may, refusal_to_touch
 from actors.tenant.state import Session, TenantState
 
 REUSED = "a refresh token was used twice"
@@ -33,7 +35,8 @@ def open_session(
     user = state.users.get(command.user)
     if user is None or not user.is_active:
         return Rejection(ErrorCode.LOGIN_FAILED, "unknown user or wrong password")
-    if command.role not in (user.role, Role.SYSTEM):
+    told = (command.role, command.custom_role)
+    if command.role is not Role.SYSTEM and told != (user.role, user.custom_role):
         # The token would speak for a role that he has lost since the gateway looked.
         return Rejection(ErrorCode.LOGIN_FAILED, "the user was changed meanwhile; sign in again")
     if not identity_provider.vouches_for(state, user):
@@ -84,11 +87,27 @@ def refresh(
 
 
 def end(state: TenantState, command: EndSession) -> SessionEnded | Rejection:
-    """Sign out."""
+    """Sign out, or sign somebody else out of one session."""
     session = state.sessions.get(command.session)
+    if command.user is not None:
+        return _end_of(state, command, command.user, session)
     if session is None or session.user != command.actor:
         return Rejection(ErrorCode.SESSION_ENDED, "the session has ended already")
     return SessionEnded(session=command.session, reason="signed out")
+
+
+def _end_of(
+    state: TenantState, command: EndSession, name: str, session: Session | None
+) -> SessionEnded | Rejection:
+    own = command.actor == name
+    if not own and not may(state, command, Permission.USERS_WRITE):
+        return Rejection(ErrorCode.FORBIDDEN, "only an administrator may change users")
+    user = state.users.get(name)
+    if user is None or session is None or session.user != name:
+        return Rejection(ErrorCode.NOT_FOUND, "there is no such session")
+    beyond = None if own else refusal_to_touch(state, command, user)
+    reason = "signed out" if own else "signed out by an administrator"
+    return beyond or SessionEnded(session=command.session, reason=reason)
 
 
 def opened(state: TenantState, event: SessionOpened, at_ms: int) -> TenantState:
@@ -126,7 +145,7 @@ def of_user(state: TenantState, user: str, keep: str | None = None) -> tuple[str
 
 
 def ended_by(event: EventType) -> tuple[str, ...]:
-    """The sessions that an event ends."""
+    """The sessions that an event ends; or the role that no longer is what its users' sockets began with."""
     match event:
         case SessionEnded():
             return (event.session,)
@@ -141,5 +160,7 @@ def ended_by(event: EventType) -> tuple[str, ...]:
             return event.sessions
         case SecondFactorConfirmed() | SecondFactorReset():
             return event.sessions
+        case RoleChanged():
+            return (event.role,)
         case _:
             return ()

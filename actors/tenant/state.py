@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from actors.protocol.roles import Role
+from actors.protocol.roles import Registration, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,16 @@ class User:
     used_step: int = 0
     provider_key: str = ""
     """Who he is at the tenant's identity provider, as issuer#subject; empty for everybody else."""
+    custom_role: str | None = None
+    """With one, `role` says nothing but that he is no administrator."""
+
+    pending: bool = False
+    """He has registered himself, and nobody has approved him yet."""
 
     @property
     def is_active(self) -> bool:
         """Whether he may sign in."""
-        return not (self.disabled or self.deleted or self.suspended)
+        return not (self.disabled or self.deleted or self.suspended or self.pending)
 
     @property
     def is_local(self) -> bool:
@@ -82,6 +87,25 @@ class IdentityProvider:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomRole:
+    """A role of the tenant's own; permissions by name, as they were recorded."""
+
+    name: str
+    permissions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What somebody becomes who shows the secret of this digest in time."""
+
+    email: str
+    role: Role
+    custom_role: str | None
+    digest: str = field(repr=False)
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class TenantState:
     """A tenant as of its last event. Ended and expired sessions are left out."""
 
@@ -90,6 +114,9 @@ class TenantState:
     directory: Directory | None = None
     identity_provider: IdentityProvider | None = None
     second_factor_required: bool = False
+    roles: dict[str, CustomRole] = field(default_factory=dict)
+    registration: Registration = Registration.CLOSED
+    invitations: dict[str, Invitation] = field(default_factory=dict)
 
 
 def state_to_bytes(state: TenantState) -> bytes:
@@ -102,6 +129,12 @@ def state_to_bytes(state: TenantState) -> bytes:
         fields["identity_provider"] = state.identity_provider
     if state.second_factor_required:
         fields["second_factor_required"] = True
+    if state.roles:
+        fields["roles"] = state.roles
+    if state.registration is not Registration.CLOSED:
+        fields["registration"] = state.registration
+    if state.invitations:
+        fields["invitations"] = state.invitations
     return orjson.dumps(fields)
 
 
@@ -109,7 +142,7 @@ def _user_fields(user: User) -> dict[str, Any]:
     fields = asdict(user)
     # Left out where it says nothing: states of before there was such a thing keep their bytes.
     for name in (
-        *("deleted", "directory_key", "suspended"),
+        *("deleted", "directory_key", "suspended", "custom_role", "pending"),
         *("second_factor", "begun", "used_step", "provider_key"),
     ):
         if not fields[name]:
@@ -136,6 +169,15 @@ def state_from_bytes(data: bytes) -> TenantState:
         directory=Directory(**directory) if directory else None,
         identity_provider=IdentityProvider(**provider) if provider else None,
         second_factor_required=fields.get("second_factor_required", False),
+        roles={
+            name: CustomRole(role["name"], tuple(role["permissions"]))
+            for name, role in fields.get("roles", {}).items()
+        },
+        registration=Registration(fields.get("registration", Registration.CLOSED)),
+        invitations={
+            name: Invitation(**{**item, "role": Role(item["role"])})
+            for name, item in fields.get("invitations", {}).items()
+        },
     )
 
 

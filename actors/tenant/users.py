@@ -4,10 +4,12 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from actors.protocol.commands import Command, CreateUser
+from actors.protocol.commands import CreateUser
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import UserCreated
+from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role
+from actors.tenant.rights import may, refusal_to_give
 from actors.tenant.state import TenantState, User
 
 _HIDDEN: Final = re.compile(
@@ -16,23 +18,9 @@ _HIDDEN: Final = re.compile(
 PEOPLE = frozenset({Role.TENANT_ADMIN, Role.ANALYST, Role.VIEWER})
 
 
-def is_administrator(state: TenantState, command: Command) -> bool:
-    """Whether a command comes from an administrator. What the tenant knows counts more than the role
-    that a command carries: that one may be minutes old."""
-    if command.role is Role.SYSTEM:
-        return True
-    known = state.users.get(command.actor)
-    return (
-        command.role is Role.TENANT_ADMIN
-        and known is not None
-        and known.is_active
-        and known.role is Role.TENANT_ADMIN
-    )
-
-
 def create(state: TenantState, command: CreateUser) -> UserCreated | Rejection:
     """Make a user."""
-    if not is_administrator(state, command):
+    if not may(state, command, Permission.USERS_WRITE):
         return Rejection(ErrorCode.FORBIDDEN, "only an administrator may make users")
     if command.user_role not in PEOPLE:
         return Rejection(ErrorCode.INVALID, f"{command.user_role} is no role for a person")
@@ -41,6 +29,9 @@ def create(state: TenantState, command: CreateUser) -> UserCreated | Rejection:
         return Rejection(ErrorCode.FORBIDDEN, "only the gateway knows who is in the directory")
     if command.directory_key and command.provider_key:
         return Rejection(ErrorCode.INVALID, "a user is known in one place only")
+    beyond = refusal_to_give(state, command, command.user_role, command.custom_role)
+    if beyond is not None:
+        return beyond
     wanted = {name.casefold() for name in (command.username, command.email) if name}
     unfit = unfit_text(command.username, command.email, command.display_name)
     if unfit is not None:
@@ -55,6 +46,7 @@ def create(state: TenantState, command: CreateUser) -> UserCreated | Rejection:
         email=command.email,
         display_name=command.display_name,
         role=command.user_role,
+        custom_role=command.custom_role,
         password_hash=command.password_hash,
         directory_key=command.directory_key,
         provider_key=command.provider_key,
@@ -91,6 +83,7 @@ def created(state: TenantState, event: UserCreated) -> TenantState:
         email=event.email,
         display_name=event.display_name,
         role=event.role,
+        custom_role=event.custom_role,
         password_hash=event.password_hash,
         directory_key=event.directory_key,
         provider_key=event.provider_key,

@@ -85,13 +85,17 @@ def user_list(
                     "username": row.username,
                     "email": row.email,
                     "display_name": row.display_name,
-                    "role": row.role,
+                    "role": row.custom_role or row.role,
                     "disabled": row.disabled,
                     "deleted": row.deleted,
                     "second_factor": row.second_factor is not None,
                 }
                 mark = "  (disabled)" if row.disabled else ""
-                show(answer, as_json=as_json, line=f"{row.username}  {row.role}{mark}")
+                show(
+                    answer,
+                    as_json=as_json,
+                    line=f"{row.username}  {row.custom_role or row.role}{mark}",
+                )
 
     run(work)
 

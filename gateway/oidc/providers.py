@@ -38,7 +38,7 @@ class Providers:
         Raises:
             ProviderError: its settings can't be used.
         """
-        row = await reader.identity_provider()
+        row = await reader.people.identity_provider()
         if row is None or row.settings is None:
             self._known.pop(reader.tenant, None)
             return None

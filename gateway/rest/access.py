@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import structlog
 from fastapi import Depends, Header, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict
@@ -14,14 +15,16 @@ from actors.protocol.commands import Command, Origin
 from actors.protocol.envelope import Receipt
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import ROOM_PATTERN, TENANT_ROOM, TOKEN_PATTERN
-from actors.protocol.roles import Role
+from actors.protocol.permissions import Permission
 from gateway.auth import SessionCheck, SignIn
 from gateway.directory_services import DirectoryServices
 from gateway.evidence import EvidenceReads
 from gateway.frames import rfc3339
+from gateway.joining import Joining
 from gateway.limits import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from gateway.oidc_services import OidcServices
 from gateway.passwords import PasswordCheck
+from gateway.policy import DENIED, ROUTES, Open, allows
 from gateway.rate_limits import Buckets
 from gateway.rooms import visible_room
 from gateway.second_factor import SecondFactors
@@ -29,6 +32,8 @@ from gateway.sockets import Sockets
 from gateway.tokens import Principal, Tokens
 from store.reader import TenantReader
 from store.rows import RoomRow
+
+log = structlog.get_logger(__name__)
 
 Verifier = Callable[[str, str], AsyncIterator[dict[str, Any]]]
 """Verifies a room (tenant, room) and tells how it goes, a JSON object at a time."""
@@ -50,15 +55,17 @@ class RestServices:
     second_factors: SecondFactors
     oidc: OidcServices
     session_limit: Buckets
+    joining: Joining
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking, and the readings of his tenant."""
+    """Who is asking, the readings of his tenant, and what is permitted to him."""
 
     principal: Principal
     reader: TenantReader
     origin: Origin
+    permissions: frozenset[Permission]
 
 
 class Body(BaseModel):
@@ -110,43 +117,46 @@ def origin_of(request: Request) -> Origin:
     return Origin(method="rest", address=request.client.host if request.client else "")
 
 
-async def _principal(
-    services: Services,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Principal:
+async def gate(request: Request, services: Services) -> Caller | None:
+    """Let a request pass if the line of its route allows it. Every route of the application depends on
+    this; nothing else decides who may pass.
+
+    Returns:
+        Who is asking; None on a public route, where nobody is asked.
+
+    Raises:
+        Refusal: `UNAUTHENTICATED` without a token that holds; `FORBIDDEN` without the permission, or
+            where the route has no line.
+    """
+    route = f"{request.method} {getattr(request.scope.get('route'), 'path', '')}"
+    need = ROUTES.get(route)
+    if need is Open.PUBLIC:
+        return None
+    credentials = await _bearer(request)
     if credentials is None:
         raise Refusal(ErrorCode.UNAUTHENTICATED, "send an access token: Authorization: Bearer ...")
     principal = services.tokens.read_access_token(credentials.credentials)
     services.session_limit.take(f"{principal.tenant} {principal.session}")
-    return principal
+    admitted = await services.sessions.admit(principal, enrolling=need is Open.ENROLLING)
+    if need is None:
+        log.error("policy.no_line", route=route)
+    own = request.path_params.get("user") == principal.user
+    if not allows(need, admitted.permissions, own=own):
+        raise Refusal(ErrorCode.FORBIDDEN, DENIED)
+    return Caller(admitted.principal, admitted.reader, origin_of(request), admitted.permissions)
 
 
-_Bearer = Annotated[Principal, Depends(_principal)]
-
-
-async def _caller(request: Request, services: Services, principal: _Bearer) -> Caller:
-    reader = await services.sessions.tenant_of(principal)
-    return Caller(principal, reader, origin_of(request))
-
-
-async def _enrolling(request: Request, services: Services, principal: _Bearer) -> Caller:
-    reader = await services.sessions.tenant_of(principal, enrolling=True)
-    return Caller(principal, reader, origin_of(request))
-
-
-SignedIn = Annotated[Caller, Depends(_caller)]
-Enrolling = Annotated[Caller, Depends(_enrolling)]
-"""A caller who may yet lack the second factor that his tenant requires: for what he needs to enrol one."""
-
-
-async def _administrator(caller: SignedIn) -> Caller:
-    if caller.principal.role is not Role.TENANT_ADMIN:
-        raise Refusal(ErrorCode.FORBIDDEN, "this is for the tenant's administrators")
+async def _caller(
+    caller: Annotated[Caller | None, Depends(gate)],
+    _documented: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Caller:
+    if caller is None:
+        raise Refusal(ErrorCode.UNAUTHENTICATED, "this is for those who are signed in")
     return caller
 
 
-Administrator = Annotated[Caller, Depends(_administrator)]
-"""A caller who administers his tenant; whoever does not is told so before anything is looked up."""
+SignedIn = Annotated[Caller, Depends(_caller)]
+"""Whoever the gate has let pass."""
 RoomInPath = Annotated[str, Path(pattern=ROOM_PATTERN)]
 UserInPath = Annotated[str, Path(pattern=TOKEN_PATTERN)]
 

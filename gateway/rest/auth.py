@@ -9,7 +9,7 @@ from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.limits import NAME_CHARS_MAX
 from gateway.auth import SignedIn as SignedInTokens
 from gateway.limits import CODE_CHARS_MAX, PASSWORD_CHARS_MAX, TICKET_TTL_S, TOKEN_CHARS_MAX
-from gateway.rest.access import Body, Enrolling, Services, SignedIn, origin_of
+from gateway.rest.access import Body, Services, SignedIn, origin_of
 from gateway.rest.strict import StrictRoute
 
 _Password = Annotated[str, StringConstraints(max_length=PASSWORD_CHARS_MAX)]
@@ -55,7 +55,7 @@ class RefreshToken(Body):
 
 
 class Me(BaseModel):
-    """Whoever is signed in."""
+    """Whoever is signed in, and what is permitted to him."""
 
     user: str
     username: str
@@ -64,6 +64,7 @@ class Me(BaseModel):
     role: str
     tenant: str
     session: str
+    permissions: list[str]
 
 
 class WebSocketTicket(BaseModel):
@@ -97,7 +98,7 @@ async def refresh(body: RefreshToken, services: Services, request: Request) -> T
     return pair_view(await services.sign_in.refresh(body.refresh_token, origin_of(request)))
 
 
-async def logout(caller: Enrolling, services: Services) -> None:
+async def logout(caller: SignedIn, services: Services) -> None:
     """End the session; its sockets are closed."""
     await services.sign_in.logout(caller.principal, caller.origin)
     services.sockets.on_sessions_ended(caller.principal.tenant, [caller.principal.session])
@@ -113,9 +114,10 @@ async def me(caller: SignedIn) -> Me:
         username=user.username,
         email=user.email,
         display_name=user.display_name,
-        role=user.role,
+        role=user.custom_role or user.role,
         tenant=caller.principal.tenant,
         session=caller.principal.session,
+        permissions=sorted(caller.permissions),
     )
 
 

@@ -19,18 +19,17 @@ from gateway.directory.settings import DirectorySettings
 from gateway.directory.stored import SEALED_AS, kept, opened_password, secret_key, settings_of
 from gateway.limits import PASSWORD_CHARS_MAX
 from gateway.rest.access import (
-    Administrator,
     Body,
     Caller,
     IdempotencyKey,
     ReceiptView,
     Services,
+    SignedIn,
     client_id_of,
     receipt_view,
     send,
 )
 from gateway.rest.strict import StrictRoute
-from gateway.rest.users import RoleName
 
 STANDS_IN: Final = "?"
 """Stands for a password that is kept, until it is known whether it may be used."""
@@ -52,10 +51,10 @@ class AttributeNames(Body):
 
 
 class GroupRole(Body):
-    """Members of a group, given by its DN or its bare name, have a role."""
+    """Members of a group, given by its DN or its bare name, have a built-in role."""
 
     group: Text
-    role: RoleName
+    role: Literal["tenant_admin", "analyst", "viewer"]
 
 
 class DirectoryFacts(Body):
@@ -126,16 +125,16 @@ class DirectoryTested(BaseModel):
     findings: list[FindingView]
 
 
-async def get_directory(caller: Administrator) -> DirectoryView:
+async def get_directory(caller: SignedIn) -> DirectoryView:
     """How the tenant's directory is asked."""
-    row = await caller.reader.directory()
+    row = await caller.reader.people.directory()
     if row is None or row.settings is None:
         raise _no_directory()
     return DirectoryView(**row.settings, bind_password_set=bool(row.secret))
 
 
 async def put_directory(
-    body: DirectoryToPut, caller: Administrator, services: Services, key: IdempotencyKey = None
+    body: DirectoryToPut, caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> DirectoryChanged:
     """Have the people of the tenant sign in with a directory."""
     settings = await _wanted(body, caller)
@@ -152,7 +151,7 @@ async def put_directory(
 
 
 async def delete_directory(
-    caller: Administrator, services: Services, key: IdempotencyKey = None
+    caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> DirectoryChanged:
     """Ask no directory any more. Its users can't sign in then, and their sessions end."""
     command = RemoveDirectory(
@@ -164,14 +163,14 @@ async def delete_directory(
 
 
 async def check_directory(
-    body: DirectoryToTest, caller: Administrator, services: Services
+    body: DirectoryToTest, caller: SignedIn, services: Services
 ) -> DirectoryTested:
     """Test the connection: every server, the searching account, users and groups. Nothing is changed."""
     if body.settings is not None:
         settings: DirectorySettings | None = await _wanted(body.settings, caller)
     else:
         try:
-            settings = await settings_of(caller.reader, await caller.reader.directory())
+            settings = await settings_of(caller.reader, await caller.reader.people.directory())
         except ValueError:
             raise Refusal(
                 ErrorCode.CONFLICT, "the settings are not usable; put them again"
@@ -191,7 +190,7 @@ async def _wanted(body: DirectoryToPut, caller: Caller) -> DirectorySettings:
     if body.bind_password is not None or not body.bind_dn:
         return _checked({**given, "bind_password": body.bind_password or ""})
     wanted = _checked({**given, "bind_password": STANDS_IN})
-    row = await caller.reader.directory()
+    row = await caller.reader.people.directory()
     password = await opened_password(caller.reader, kept(wanted), row.secret) if row else ""
     if not password:
         what = "give the password of bind_dn: there is none that was given for these servers"

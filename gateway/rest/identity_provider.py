@@ -3,7 +3,7 @@
 The client's secret goes in and never comes out: answers say that there is one.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter
@@ -19,28 +19,28 @@ from gateway.limits import PASSWORD_CHARS_MAX
 from gateway.oidc.settings import SESSION_HOURS_DEFAULT, ProviderSettings
 from gateway.oidc.stored import SEALED_AS, kept, opened_client_secret, secret_key, settings_of
 from gateway.rest.access import (
-    Administrator,
     Body,
     Caller,
     IdempotencyKey,
     ReceiptView,
     Services,
+    SignedIn,
     client_id_of,
     receipt_view,
     send,
 )
 from gateway.rest.directory import FindingView
 from gateway.rest.strict import StrictRoute
-from gateway.rest.users import RoleName
 
 Text = Annotated[str, StringConstraints(max_length=512)]
+GivenRoleName = Literal["tenant_admin", "analyst", "viewer"]
 
 
 class ProviderGroupRole(Body):
     """Whoever has this group among his groups, to the letter, has a role."""
 
     group: Text
-    role: RoleName
+    role: GivenRoleName
 
 
 class ProviderFacts(Body):
@@ -55,7 +55,7 @@ class ProviderFacts(Body):
     email_claim: Text = "email"
     groups_claim: Text = "groups"
     roles: list[ProviderGroupRole] = Field(default_factory=list)
-    default_role: RoleName | None = None
+    default_role: GivenRoleName | None = None
     required_acr: Text = ""
     session_hours_max: int = SESSION_HOURS_DEFAULT
 
@@ -96,9 +96,9 @@ class ProviderTested(BaseModel):
     findings: list[FindingView]
 
 
-async def get_identity_provider(caller: Administrator, services: Services) -> ProviderView:
+async def get_identity_provider(caller: SignedIn, services: Services) -> ProviderView:
     """Where the tenant's people sign in."""
-    row = await caller.reader.identity_provider()
+    row = await caller.reader.people.identity_provider()
     if row is None or row.settings is None:
         raise _no_provider()
     return ProviderView(
@@ -109,7 +109,7 @@ async def get_identity_provider(caller: Administrator, services: Services) -> Pr
 
 
 async def put_identity_provider(
-    body: ProviderToPut, caller: Administrator, services: Services, key: IdempotencyKey = None
+    body: ProviderToPut, caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> ProviderChanged:
     """Have the people of the tenant sign in at an identity provider."""
     settings = await _wanted(body, caller)
@@ -125,7 +125,7 @@ async def put_identity_provider(
 
 
 async def delete_identity_provider(
-    caller: Administrator, services: Services, key: IdempotencyKey = None
+    caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> ProviderChanged:
     """Use none any more. Whoever has signed in there can't refresh his tokens from then on."""
     command = RemoveIdentityProvider(
@@ -136,14 +136,16 @@ async def delete_identity_provider(
 
 
 async def check_identity_provider(
-    body: ProviderToTest, caller: Administrator, services: Services
+    body: ProviderToTest, caller: SignedIn, services: Services
 ) -> ProviderTested:
     """Test it: its description of itself and its keys are read. Nothing is changed."""
     if body.settings is not None:
         settings: ProviderSettings | None = await _wanted(body.settings, caller)
     else:
         try:
-            settings = await settings_of(caller.reader, await caller.reader.identity_provider())
+            settings = await settings_of(
+                caller.reader, await caller.reader.people.identity_provider()
+            )
         except ValueError:
             raise Refusal(
                 ErrorCode.CONFLICT, "the settings are not usable; put them again"
@@ -162,7 +164,7 @@ async def _wanted(body: ProviderToPut, caller: Caller) -> ProviderSettings:
     wanted = _checked({**given, "client_secret": body.client_secret or ""})
     if body.client_secret is not None:
         return wanted
-    row = await caller.reader.identity_provider()
+    row = await caller.reader.people.identity_provider()
     secret = await opened_client_secret(caller.reader, kept(wanted), row.secret) if row else ""
     if not secret:
         what = "give the secret of client_id, or an empty one: none was given for this issuer"

@@ -18,10 +18,8 @@ from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import TENANT_ROOM
 from gateway.limits import CODE_CHARS_MAX, PASSWORD_CHARS_MAX
 from gateway.rest.access import (
-    Administrator,
     Body,
     Caller,
-    Enrolling,
     IdempotencyKey,
     ReceiptView,
     RestServices,
@@ -35,7 +33,7 @@ from gateway.rest.access import (
 from gateway.rest.strict import StrictRoute
 from gateway.rest.users import UserChanged, commit
 from gateway.second_factor import new_recovery_codes
-from store.rows import UserRow
+from store.rows import SECOND_FACTOR, UserRow
 
 FACTOR_ID_BYTES = 12
 Policy = Literal["optional", "required"]
@@ -106,7 +104,7 @@ class PolicySet(PolicyView):
     receipt: ReceiptView
 
 
-async def get_second_factor(caller: Enrolling) -> SecondFactorView:
+async def get_second_factor(caller: SignedIn) -> SecondFactorView:
     """One's own second factor."""
     user = await _own_row(caller)
     known = user.second_factor
@@ -119,7 +117,7 @@ async def get_second_factor(caller: Enrolling) -> SecondFactorView:
 
 
 async def begin_second_factor(
-    body: BeginEnrolment, caller: Enrolling, services: Services, key: IdempotencyKey = None
+    body: BeginEnrolment, caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> EnrolmentBegun:
     """Get a secret for an authenticator. What was begun before is void; what is active stays until the
     new one is confirmed. The answer is given once: the same Idempotency-Key again is a conflict."""
@@ -142,7 +140,7 @@ async def begin_second_factor(
 
 
 async def confirm_second_factor(
-    body: EnrolmentCode, caller: Enrolling, services: Services, key: IdempotencyKey = None
+    body: EnrolmentCode, caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> NewRecoveryCodes:
     """Make the secret that was begun one's second factor. All other sessions end; one that was only
     for enrolling is refreshed into a full one."""
@@ -196,7 +194,7 @@ async def replace_recovery_codes(
 
 
 async def reset_second_factor(
-    user: UserInPath, caller: Administrator, services: Services, key: IdempotencyKey = None
+    user: UserInPath, caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> UserChanged:
     """Take away the second factor of somebody who has lost it. All of his sessions end."""
     command = ResetSecondFactor(**{**_own(caller, key), "user": user})
@@ -209,7 +207,7 @@ async def get_policy(caller: SignedIn) -> PolicyView:
 
 
 async def set_policy(
-    body: PolicyChange, caller: Administrator, services: Services, key: IdempotencyKey = None
+    body: PolicyChange, caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> PolicySet:
     """Say whether everybody of the tenant must have a second factor. Who has none may then do nothing
     but enrol one: at once when he signs in, and from the next refresh on where he is signed in."""
@@ -241,8 +239,8 @@ async def _confirmed(password: str, caller: Caller, services: RestServices) -> U
 
 
 async def _policy(caller: Caller) -> Policy:
-    row = await caller.reader.second_factor_policy()
-    return "required" if row.required else "optional"
+    value = await caller.reader.people.policy(SECOND_FACTOR)
+    return "required" if value == "required" else "optional"
 
 
 def router() -> APIRouter:

@@ -19,13 +19,18 @@ from actors.protocol.commands import (
     UpdateUser,
 )
 from actors.protocol.errors import ErrorCode, Refusal
-from actors.protocol.ids import TENANT_ROOM, TOKEN_PATTERN, derived_id, time_ordered_id
+from actors.protocol.ids import (
+    TENANT_ROOM,
+    TOKEN_PATTERN,
+    derived_id,
+    is_role_id,
+    time_ordered_id,
+)
 from actors.protocol.limits import NAME_CHARS_MAX, REASON_CHARS_MAX
 from actors.protocol.roles import Role
 from gateway.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from gateway.rest.access import (
     DEFAULT_LIMIT,
-    Administrator,
     Body,
     Caller,
     IdempotencyKey,
@@ -33,6 +38,7 @@ from gateway.rest.access import (
     ReceiptView,
     RestServices,
     Services,
+    SignedIn,
     UserInPath,
     client_id_of,
     receipt_view,
@@ -56,7 +62,10 @@ NewPassword = Annotated[
     str, StringConstraints(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX)
 ]
 Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
-RoleName = Literal["tenant_admin", "analyst", "viewer"]
+RoleName = Annotated[
+    str, StringConstraints(pattern=r"^(tenant_admin|analyst|viewer|role_[A-Za-z0-9_-]{1,59})$")
+]
+"""A built-in role, or the id of one that the tenant has made."""
 Source = Literal["local", "directory", "identity_provider"]
 
 
@@ -97,7 +106,8 @@ class Password(Body):
 
 
 class UserView(BaseModel):
-    """A user. One who is disabled can't sign in; one who is deleted never will, and has lost his names.
+    """A user. One who is disabled can't sign in; one who is deleted never will, and has lost his names; one
+    who is pending has registered himself and waits to be approved.
 
     The directory, or the identity provider, keeps name, role and password of users that it is the `source`
     of; those whom it keeps out are `suspended`.
@@ -113,6 +123,7 @@ class UserView(BaseModel):
     source: Source
     suspended: bool
     second_factor: bool
+    pending: bool
 
 
 class UserPage(BaseModel):
@@ -143,13 +154,21 @@ def view_of(row: UserRow) -> UserView:
         username=row.username,
         email=row.email,
         display_name=row.display_name,
-        role=row.role,
+        role=row.custom_role or row.role,
         disabled=row.disabled,
         deleted=row.deleted,
         source=source_of(row),
         suspended=row.suspended,
         second_factor=row.second_factor is not None,
+        pending=row.pending,
     )
+
+
+def role_of(name: str) -> dict[str, Any]:
+    """A role as commands about users have it."""
+    if is_role_id(name):
+        return {"user_role": Role.VIEWER, "custom_role": name}
+    return {"user_role": Role(name)}
 
 
 def salt_of(caller: Caller, subject: str, key: str | None) -> bytes | None:
@@ -185,7 +204,7 @@ def _about(user: str, caller: Caller, key: str | None) -> dict[str, Any]:
 
 
 async def list_users(
-    caller: Administrator,
+    caller: SignedIn,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Annotated[str, Query(pattern=TOKEN_PATTERN)] | None = None,
     deleted: Annotated[bool, Query(description="Those that are deleted instead.")] = False,
@@ -199,7 +218,7 @@ async def list_users(
 
 async def create_user(
     body: NewUser,
-    caller: Administrator,
+    caller: SignedIn,
     services: Services,
     response: Response,
     key: IdempotencyKey = None,
@@ -219,7 +238,7 @@ async def create_user(
         username=body.username,
         email=body.email,
         display_name=body.display_name,
-        user_role=Role(body.role),
+        **role_of(body.role),
         password_hash=await services.passwords.hashed(body.password, salt_of(caller, user, key)),
     )
     receipt = await send(services, caller, TENANT_ROOM, command)
@@ -228,7 +247,7 @@ async def create_user(
     return UserChanged(user=user, receipt=receipt_view(receipt))
 
 
-async def get_user(user: UserInPath, caller: Administrator) -> UserView:
+async def get_user(user: UserInPath, caller: SignedIn) -> UserView:
     """One user, also one who is deleted."""
     row = await caller.reader.user(user)
     if row is None:
@@ -239,7 +258,7 @@ async def get_user(user: UserInPath, caller: Administrator) -> UserView:
 async def change_user(
     body: UserChange,
     user: UserInPath,
-    caller: Administrator,
+    caller: SignedIn,
     services: Services,
     key: IdempotencyKey = None,
 ) -> UserChanged:
@@ -248,13 +267,13 @@ async def change_user(
         **_about(user, caller, key),
         display_name=body.display_name,
         email=body.email,
-        user_role=Role(body.role) if body.role else None,
+        **(role_of(body.role) if body.role else {}),
     )
     return await commit(services, caller, user, command)
 
 
 async def delete_user(
-    user: UserInPath, caller: Administrator, services: Services, key: IdempotencyKey = None
+    user: UserInPath, caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> UserChanged:
     """Delete a user: he stays in the record, his sessions end, and his names become free."""
     command = DeleteUser(**_about(user, caller, key))
@@ -264,7 +283,7 @@ async def delete_user(
 async def disable_user(
     body: Why,
     user: UserInPath,
-    caller: Administrator,
+    caller: SignedIn,
     services: Services,
     key: IdempotencyKey = None,
 ) -> UserChanged:
@@ -274,7 +293,7 @@ async def disable_user(
 
 
 async def enable_user(
-    user: UserInPath, caller: Administrator, services: Services, key: IdempotencyKey = None
+    user: UserInPath, caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> UserChanged:
     """Let a disabled user in again."""
     command = EnableUser(**_about(user, caller, key))
@@ -284,7 +303,7 @@ async def enable_user(
 async def set_password(
     body: Password,
     user: UserInPath,
-    caller: Administrator,
+    caller: SignedIn,
     services: Services,
     key: IdempotencyKey = None,
 ) -> UserChanged:
@@ -295,7 +314,7 @@ async def set_password(
 
 
 async def end_sessions(
-    user: UserInPath, caller: Administrator, services: Services, key: IdempotencyKey = None
+    user: UserInPath, caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> UserChanged:
     """Sign a user out everywhere."""
     command = EndSessions(**_about(user, caller, key))

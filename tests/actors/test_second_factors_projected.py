@@ -17,7 +17,7 @@ from actors.protocol.errors import ErrorCode
 from actors.protocol.ids import TENANT_ROOM
 from actors.protocol.roles import Role
 from deploy.local.stack import LocalStack
-from store.rows import SecondFactorPolicyRow, SecondFactorRow
+from store.rows import SECOND_FACTOR, SecondFactorRow
 from tests.actors.by_hand import Owner, Stream, owner
 from tests.actors.people import AT_MS, SYSTEM, Person
 from tests.actors.test_takeover import CutOff
@@ -94,7 +94,7 @@ async def test_a_sign_in_that_was_cut_off_in_the_middle_has_spent_its_code_once(
 
 async def test_rows_follow_a_second_factor_and_the_policy(stack: LocalStack, tenant: str) -> None:
     async with owner(stack, tenant, Stream()) as one:
-        assert await one.reader.second_factor_policy() == SecondFactorPolicyRow()
+        assert await one.reader.people.policy(SECOND_FACTOR) is None
         await enrol(one)
         row = await one.reader.user("u2")
         assert row is not None
@@ -102,7 +102,7 @@ async def test_rows_follow_a_second_factor_and_the_policy(stack: LocalStack, ten
         assert row.begun is None
         assert await one.reader.session_active("s0")
         await one.do(TENANT_ROOM, SYSTEM.asks(SetSecondFactorPolicy, client_id="p", required=True))
-        assert (await one.reader.second_factor_policy()).required
+        assert await one.reader.people.policy(SECOND_FACTOR) == "required"
         reset = SYSTEM.asks(ResetSecondFactor, client_id="r", user="u2")
         await one.do(TENANT_ROOM, reset)
         row = await one.reader.user("u2")

@@ -4,11 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.protocol.commands import IncidentLink
-from actors.protocol.roles import Role, RoomRole
+from actors.protocol.permissions import Permission
+from actors.protocol.roles import Registration, Role, RoomRole
 from actors.room import state as room_state
 from actors.room.state import RoomState
 from actors.tenant import state as tenant_state
-from actors.tenant.state import Directory, Session, TenantState, User
+from actors.tenant.state import CustomRole, Directory, Invitation, Session, TenantState, User
 
 texts = st.text(max_size=30)
 tokens = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
@@ -46,16 +47,32 @@ users = st.builds(
     deleted=st.booleans(),
     directory_key=tokens | st.just(""),
     suspended=st.booleans(),
+    custom_role=st.none() | tokens,
+    pending=st.booleans(),
 )
 directories = st.builds(
     Directory, settings=st.dictionaries(tokens, texts | st.lists(texts)), secret=texts
 )
 sessions = st.builds(Session, user=tokens, refresh=texts, expires_ms=times)
+roles = st.builds(
+    CustomRole, name=texts, permissions=st.lists(st.sampled_from(Permission), max_size=3).map(tuple)
+)
+invitations = st.builds(
+    Invitation,
+    email=texts,
+    role=st.sampled_from(Role),
+    custom_role=st.none() | tokens,
+    digest=texts,
+    expires_ms=times,
+)
 tenants = st.builds(
     TenantState,
     users=st.dictionaries(tokens, users, max_size=4),
     sessions=st.dictionaries(tokens, sessions, max_size=4),
     directory=st.none() | directories,
+    roles=st.dictionaries(tokens, roles, max_size=3),
+    registration=st.sampled_from(Registration),
+    invitations=st.dictionaries(tokens, invitations, max_size=3),
 )
 
 

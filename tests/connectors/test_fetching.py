@@ -1,13 +1,15 @@
 """Small requests to servers that somebody has named: bounded, and only where they may go."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from actors.protocol.fetching import FetchFailed, FetchTrouble, OutboundRequest
+from actors.protocol.outbound import refusal_of_address
 from connectors.fetching import ANSWER_BYTES_MAX, Fetcher
-from tests.connectors.test_outbound_client import HERE, product
+from tests.connectors.test_outbound_client import HERE, certificate, product
 
 
 async def trouble(fetcher: Fetcher, url: str, **more: Any) -> FetchTrouble:
@@ -71,22 +73,20 @@ async def test_a_name_that_leads_to_this_machine_is_not_called() -> None:
     assert await trouble(fetcher, "https://idp.example/") is FetchTrouble.REFUSED
 
 
-async def test_an_approved_private_network_is_called_and_no_other() -> None:
-    """Nobody answers there; that somebody was asked is what counts."""
-    asked: list[str] = []
+def test_an_approved_private_network_may_be_called_at_the_usual_ports_and_no_other() -> None:
+    policy = Fetcher(["10.0.0.0/24"]).policy_for("https://idp.example/")
+    assert refusal_of_address(policy, "10.0.0.1", 443) is None
+    assert refusal_of_address(policy, "10.0.1.1", 443) is not None
+    assert refusal_of_address(policy, "10.0.0.1", 27017) is not None
+    assert refusal_of_address(policy, "127.0.0.1", 443) is not None
 
-    async def resolved(host: str, _port: int) -> list[str]:
-        await asyncio.sleep(0)
-        asked.append(host)
-        return ["10.1.0.1" if host == "other.example" else "10.0.0.1"]
 
-    fetcher = Fetcher(["10.0.0.0/24"], resolve=resolved, total_s=0.2)
-    assert await trouble(fetcher, "https://other.example/") is FetchTrouble.REFUSED
-    assert await trouble(fetcher, "https://idp.example/") in (
-        FetchTrouble.TIMEOUT,
-        FetchTrouble.UNREACHABLE,
-    )
-    assert asked == ["other.example", "idp.example"]
+def test_where_this_machine_may_be_asked_other_places_still_need_tls_and_the_usual_ports() -> None:
+    fetcher = Fetcher(loopback=True)
+    with pytest.raises(FetchFailed):
+        fetcher.policy_for("http://idp.example/")
+    policy = fetcher.policy_for("https://idp.example:6379/")
+    assert refusal_of_address(policy, "8.8.8.8", 6379) is not None
 
 
 async def test_too_much_is_not_read_to_its_end() -> None:
@@ -124,13 +124,17 @@ async def test_the_time_is_for_all_of_it() -> None:
         server.close()
 
 
-async def test_a_server_that_is_not_there_and_one_without_tls_are_told_apart() -> None:
+async def test_a_server_that_is_not_there_and_one_that_is_not_trusted_are_told_apart(
+    tmp_path: Path,
+) -> None:
     fetcher = Fetcher(loopback=True)
     assert await trouble(fetcher, f"http://{HERE}:1/") is FetchTrouble.UNREACHABLE
-    async with product() as server:
+    served, _ = certificate(tmp_path, "idp.example")
+    async with product(served) as server:
         url = f"https://{HERE}:{server.port}/"
         assert await trouble(fetcher, url) is FetchTrouble.TLS_FAILED
         assert await trouble(fetcher, url, ca_pem="no certificate") is FetchTrouble.TLS_FAILED
+        assert server.heads == []
 
 
 async def test_failures_hold_nothing_of_what_was_sent() -> None:

@@ -194,7 +194,7 @@ async def test_the_password_is_nowhere(employer: Employer, door: Gateway) -> Non
         # Even opened, with the keys of the chain.
         for entry in await tenant.newest(TENANT_ROOM, Selection(1, 1000), 1000):
             found += entry.content or b""
-        row = await tenant.directory()
+        row = await tenant.people.directory()
     assert row is not None
     assert row.secret
     # The record holds it sealed; what is shown holds not even that.

@@ -58,6 +58,32 @@ ROUTES: Final[dict[str, Probe]] = {
     "POST /auth/second-factor/recovery-codes": Probe({"password": "x", "code": "000000"}),
     "GET /policies/second-factor": Probe(),
     "PUT /policies/second-factor": Probe({"policy": "optional"}),
+    "POST /auth/register": Probe(
+        {
+            "tenant": "nowhere",
+            "username": "nobody",
+            "display_name": "Nobody",
+            "password": "a long password",
+        },
+        public=True,
+    ),
+    "POST /auth/invitations/accept": Probe(
+        {
+            "token": "none",
+            "username": "nobody",
+            "display_name": "Nobody",
+            "password": "a long password",
+        },
+        public=True,
+    ),
+    "GET /policies/registration": Probe(),
+    "PUT /policies/registration": Probe({"mode": "closed"}),
+    "GET /invitations": Probe(),
+    "POST /invitations": Probe({"email": "planted@example.org", "role": "viewer"}),
+    "DELETE /invitations/{invitation}": Probe(),
+    "GET /users/{user}/sessions": Probe(),
+    "DELETE /users/{user}/sessions/{session}": Probe(),
+    "POST /users/{user}/approve": Probe(),
     "GET /users": Probe(),
     "POST /users": Probe(
         {
@@ -74,6 +100,22 @@ ROUTES: Final[dict[str, Probe]] = {
     "POST /users/{user}/enable": Probe(),
     "POST /users/{user}/password": Probe({"password": "a long password"}),
     "POST /users/{user}/logout-everywhere": Probe(),
+    "GET /auth/oidc/{tenant}/start": Probe(public=True),
+    "GET /auth/oidc/{tenant}/callback": Probe(public=True),
+    "POST /auth/oidc/{tenant}/session": Probe(
+        {"code": "none", "verifier": "v" * 43}, public=True
+    ),
+    "GET /tenants/current/identity-provider": Probe(),
+    "PUT /tenants/current/identity-provider": Probe(
+        {
+            "issuer": "https://id.example",
+            "client_id": "wardroom",
+            "client_secret": "",
+            "default_role": "tenant_admin",
+        }
+    ),
+    "DELETE /tenants/current/identity-provider": Probe(),
+    "POST /tenants/current/identity-provider/test": Probe({}),
     "GET /tenants/current/directory": Probe(),
     "PUT /tenants/current/directory": Probe(
         {
@@ -86,6 +128,12 @@ ROUTES: Final[dict[str, Probe]] = {
     "DELETE /tenants/current/directory": Probe(),
     "POST /tenants/current/directory/test": Probe({}),
     "POST /users/{user}/second-factor/reset": Probe(),
+    "GET /permissions": Probe(),
+    "GET /roles": Probe(),
+    "POST /roles": Probe({"name": "Planted", "permissions": []}),
+    "GET /roles/{role}": Probe(),
+    "PATCH /roles/{role}": Probe({"name": "Taken over"}),
+    "DELETE /roles/{role}": Probe(),
     "GET /rooms": Probe(),
     "POST /rooms": Probe({"name": "A room"}),
     "GET /rooms/{room}": Probe(),
@@ -148,6 +196,7 @@ async def ask(client: Client, route: str, ids: Ids) -> tuple[int, str, bytes]:
     """A request, and all of its answer that could tell something."""
     method, path = route.split()
     path = path.replace("{room}", ids.room).replace("{user}", ids.user)
+    path = path.replace("{session}", "ses_none")
     answer = await client.ask(method, path, ROUTES[route].body)
     return answer.status_code, answer.headers["content-type"], answer.content
 

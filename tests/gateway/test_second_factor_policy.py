@@ -13,6 +13,8 @@ from tests.gateway.world import World, tenant_command
 POLICY: Final = "/policies/second-factor"
 REFUSED: Final = "second_factor_enrolment_required"
 OPEN_TO_ALL: Final = {
+    "POST /auth/register",
+    "POST /auth/invitations/accept",
     "POST /auth/login",
     "POST /auth/login/second-factor",
     "POST /auth/refresh",

@@ -23,7 +23,16 @@ from actors.protocol.roles import Role
 from actors.room.decide import decide as decide_room
 from actors.room.evolve import evolve as evolve_room
 from actors.room.state import Moment, RoomState
-from actors.runtime.projector import directory_row, identity_provider_row, room_row, user_row
+from actors.runtime.projector import (
+    directory_row,
+    identity_provider_row,
+    invitation_row,
+    registration_row,
+    role_row,
+    room_row,
+    second_factor_row,
+    user_row,
+)
 from actors.tenant.decide import decide as decide_tenant
 from actors.tenant.evolve import evolve as evolve_tenant
 from actors.tenant.sessions import ended_by
@@ -31,11 +40,14 @@ from actors.tenant.state import TenantState
 from gateway.history import entry_of
 from store.reader import Reader, Selection, StoredEntry, TenantReader
 from store.rows import (
+    REGISTRATION,
+    SECOND_FACTOR,
     DirectoryRow,
     IdentityProviderRow,
+    InvitationRow,
     LoginCandidate,
+    RoleRow,
     RoomRow,
-    SecondFactorPolicyRow,
     SessionRow,
     UserRow,
 )
@@ -318,11 +330,6 @@ class MemoryTenantReader:
         known = any(entry.kind.startswith("directory_") for entry in tenant.entries)
         return directory_row(tenant.state, tenant.head) if known else None
 
-    async def second_factor_policy(self) -> SecondFactorPolicyRow:
-        await self._read()
-        tenant = self._world.at(self.tenant, TENANT_ROOM)
-        return SecondFactorPolicyRow(tenant.state.second_factor_required, tenant.head)
-
     async def _cipher_of(self, tenant: str) -> Cipher:
         await self._read()
         return Cipher(tenant.encode().ljust(KEY_BYTES, b"."))
@@ -332,6 +339,48 @@ class MemoryTenantReader:
         tenant = self._world.at(self.tenant, TENANT_ROOM)
         seqs = [entry.seq for entry in tenant.entries if entry.kind.startswith("identity_")]
         return identity_provider_row(tenant.state, seqs[-1]) if seqs else None
+
+    @property
+    def people(self) -> "MemoryTenantReader":
+        """As `store.people.PeopleReader`."""
+        return self
+
+    async def role(self, role: str) -> RoleRow | None:
+        await self._read()
+        tenant = self._world.at(self.tenant, TENANT_ROOM)
+        facts = tenant.state.roles.get(role)
+        return role_row(role, facts, tenant.head) if facts is not None else None
+
+    async def roles(self, *, after: str, limit: int) -> list[RoleRow]:
+        await self._read()
+        tenant = self._world.at(self.tenant, TENANT_ROOM)
+        found = sorted(item for item in tenant.state.roles.items() if item[0] > after)
+        return [role_row(role, facts, tenant.head) for role, facts in found][:limit]
+
+    async def policy(self, policy: str) -> str | None:
+        await self._read()
+        tenant = self._world.at(self.tenant, TENANT_ROOM)
+        row_of_policy = {REGISTRATION: registration_row, SECOND_FACTOR: second_factor_row}[policy]
+        return row_of_policy(tenant.state, tenant.head).value
+
+    async def invitation(self, invitation: str) -> InvitationRow | None:
+        await self._read()
+        found = self._world.at(self.tenant, TENANT_ROOM).state.invitations.get(invitation)
+        return invitation_row(invitation, found) if found is not None else None
+
+    async def invitations(self, *, after: str, limit: int) -> list[InvitationRow]:
+        await self._read()
+        found = sorted(self._world.at(self.tenant, TENANT_ROOM).state.invitations.items())
+        return [invitation_row(*item) for item in found if item[0] > after][:limit]
+
+    async def sessions_of(self, user: str, *, after: str, limit: int) -> list[SessionRow]:
+        await self._read()
+        found = sorted(self._world.at(self.tenant, TENANT_ROOM).state.sessions.items())
+        return [
+            SessionRow(name, item.user, item.expires_ms, False, "192.0.2.1")
+            for name, item in found
+            if item.user == user and name > after
+        ][:limit]
 
     async def session(self, session: str) -> SessionRow | None:
         await self._read()

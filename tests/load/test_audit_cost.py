@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from actors.protocol.codec import content_of
-from actors.protocol.events import SessionEnded, SessionOpened, Structured, UserCreated
+from actors.protocol.event import Structured
+from actors.protocol.events import SessionEnded, SessionOpened, UserCreated
 from actors.protocol.ids import TENANT_ROOM
 from actors.protocol.roles import Role
 from actors.protocol.subjects import lane_of

@@ -10,7 +10,7 @@ from store.keys import KeyRing
 from store.mongo import POLICIES
 from store.projections import Projections
 from store.reader import TenantReader
-from store.rows import SecondFactorPolicyRow, SecondFactorRow
+from store.rows import SECOND_FACTOR, PolicyRow, SecondFactorRow
 from tests.store.conftest import MakeTenant
 from tests.store.test_projections import USER
 
@@ -44,9 +44,8 @@ async def test_a_user_row_with_second_factors_comes_back(
 async def test_an_older_policy_never_replaces_a_newer_one_and_it_is_sealed(
     projections: Projections, reader: TenantReader, database: Database
 ) -> None:
-    assert await reader.second_factor_policy() == SecondFactorPolicyRow()
-    newer = SecondFactorPolicyRow(required=True, applied=4)
-    await projections.save_second_factor_policy(newer)
-    await projections.save_second_factor_policy(SecondFactorPolicyRow(applied=3))
-    assert await reader.second_factor_policy() == newer
+    assert await reader.people.policy(SECOND_FACTOR) is None
+    await projections.save_policy(PolicyRow(SECOND_FACTOR, "required", 4))
+    await projections.save_policy(PolicyRow(SECOND_FACTOR, "optional", 3))
+    assert await reader.people.policy(SECOND_FACTOR) == "required"
     assert "required" not in repr(await database[POLICIES].find({}).to_list(None))
