@@ -102,9 +102,7 @@ ROUTES: Final[dict[str, Probe]] = {
     "POST /users/{user}/logout-everywhere": Probe(),
     "GET /auth/oidc/{tenant}/start": Probe(public=True),
     "GET /auth/oidc/{tenant}/callback": Probe(public=True),
-    "POST /auth/oidc/{tenant}/session": Probe(
-        {"code": "none", "verifier": "v" * 43}, public=True
-    ),
+    "POST /auth/oidc/{tenant}/session": Probe({"code": "none", "verifier": "v" * 43}, public=True),
     "GET /tenants/current/identity-provider": Probe(),
     "PUT /tenants/current/identity-provider": Probe(
         {

@@ -28,6 +28,7 @@ PLACE: Final = {
     "role": "role_only",
     "session": "ses_only",
     "invitation": "inv_only",
+    "tenant": "acme",
 }
 """What the slots of paths are filled with: things of the first tenant only."""
 OUTSIDE: Final = (
@@ -120,6 +121,8 @@ def _peopled() -> World:
         do("open_session", user=asker.user, **opened)
     invited = {"email": "nina@acme.example", "user_role": Role.VIEWER, "digest": "0" * 64}
     do("invite_user", invitation=PLACE["invitation"], expires_ms=NOW_MS * 2, **invited)
+    provider = {"issuer": "https://id.acme.example", "client_id": "w", "default_role": "viewer"}
+    do("put_identity_provider", settings=provider, secret="")
     do("disable_user", user="usr_disabled")
     do("end_sessions", user="usr_ended")
     members = dict.fromkeys(
