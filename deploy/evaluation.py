@@ -82,12 +82,15 @@ class Evaluation:
         await actors.wait_ready()
         self._ready_line("actors", f"{len(wanted)} tenants")
         connectors = await stack.start_process("connectors", "connectors-1")
+        provisioner = await stack.start_process("provisioner", "provisioner-1")
         async with operator_client(stack.nats_url, stack.secrets) as client:
             made = {tenant: await first_users(client, tenant, stack.secrets) for tenant in wanted}
         await gateway.wait_ready()
         self._ready_line("gateway", gateway.health_url)
         await connectors.wait_ready()
         self._ready_line("connectors", "demo-siem reports to acme" if self.options.demo else "idle")
+        await provisioner.wait_ready()
+        self._ready_line("provisioner", "makes tenants that are asked for")
         tenants = [
             TenantAccess(tenant, users, self._publishing(stack, tenant))
             for tenant, (users, _) in made.items()

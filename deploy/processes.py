@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
 import structlog
@@ -17,7 +17,7 @@ from actors.client import ActorClient
 from actors.ingest.worker import IngestWorker
 from actors.protocol.limits import WORKER_TTL_S
 from actors.protocol.subjects import TENANTS_CHANGED, WORKER_ALIVE
-from actors.runtime.jetstream import Bus, PublishFailed
+from actors.runtime.jetstream import Bus, NatsError, PublishFailed
 from actors.runtime.metrics import ActorMetrics
 from actors.runtime.process import ActorProcess
 from actors.runtime.services import Services
@@ -26,7 +26,13 @@ from connectors.runner import Connector
 from connectors.runner import run_connectors as run_all
 from connectors.vendors.demo_siem import DemoSiem
 from deploy.failpoints import armed
-from deploy.settings import ProcessSettings
+from deploy.provision.errors import ProvisionError
+from deploy.provision.mongo_access import url_for
+from deploy.provision.nats_identity import ensure_credentials
+from deploy.provision.provisioner import Provisioner, ensure_platform_tenant
+from deploy.provision.secrets import Secrets
+from deploy.provision.tenants import open_platform
+from deploy.settings import ProcessSettings, SettingMissing
 from deploy.telemetry import Check, configure_logs, health_app, health_server
 from deploy.token_keys import load_token_keys
 from gateway.app import GatewayServices, create_app, server_config
@@ -35,7 +41,8 @@ from gateway.rest.access import Verifier
 from gateway.settings import GatewaySettings
 from gateway.tokens import TokenKeys
 from store.driver import MongoConnection
-from store.keys import KeyRing
+from store.errors import StoreError
+from store.keys import KeyRing, RootKey
 from store.reader import Reader
 from store.rows import TenantRow
 from store.verify import RoomVerdict
@@ -116,6 +123,61 @@ async def run_connectors(settings: ProcessSettings) -> None:
         await run_all(connectors, stop)
 
 
+async def run_provisioner(settings: ProcessSettings) -> None:
+    """Run a provisioner until it is asked to stop."""
+    settings = settings.incarnated()
+    configure_logs(settings.log_level, settings.log_format, settings.process_name)
+    stop = stop_on_signals()
+    secrets, mongo_url = Secrets(settings.require_secrets_dir()), settings.require_mongo()
+    nats_url = settings.nats_url
+    if not nats_url:
+        raise SettingMissing("WARDROOM_NATS_URL", "where NATS is, as nats://host:port")
+    reach = armed(settings.failpoints)
+    async with AsyncExitStack() as stack:
+        credentials = ensure_credentials(secrets, "provisioner")
+        bus = await Bus.connect(nats_url, credentials, settings.process_name)
+        stack.push_async_callback(bus.close)
+        own_url = url_for(mongo_url, "provisioner", secrets)
+        connection = MongoConnection(own_url, app_name=settings.process_name)
+        stack.push_async_callback(connection.close)
+        reader = Reader(connection, KeyRing(connection, RootKey(secrets.root_key())))
+        client = await ActorClient.start(bus, settings.process_name)
+        provisioner = Provisioner(reader, client, now_ms)
+        founded = False
+
+        async def settle() -> None:
+            nonlocal founded
+            if founded and await provisioner.is_settled():
+                return
+            replicas = settings.stream_replicas
+            async with open_platform(
+                secrets, nats_url, mongo_url, replicas=replicas, reach=reach
+            ) as platform:
+                await ensure_platform_tenant(platform)
+                founded = True
+                await provisioner.settle(platform)
+
+        async def check_platform() -> None:
+            if not founded:
+                raise RuntimeError("the platform's own tenant is not there yet")
+
+        checks = {**base_checks(bus, connection.ping), "platform": check_platform}
+        await _serve_health(settings, checks, CollectorRegistry(), stack)
+        await _every(settings.provision_every_s, settle, stop)
+    log.info("provisioner.stopped")
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await work()
+        except (ProvisionError, PyMongoError, NatsError, StoreError, OSError) as error:
+            log.warning("provisioner.put_off", error=repr(error))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stop.wait()
+
+
 async def run_gateway(settings: ProcessSettings) -> None:
     """Run a gateway until it is asked to stop."""
     settings = settings.incarnated()
@@ -140,6 +202,7 @@ async def run_gateway(settings: ProcessSettings) -> None:
             public_url=settings.public_url or _local_url(settings),
             identity_provider_loopback=settings.identity_provider_loopback,
             trusted_proxies=settings.trusted_proxies,
+            tenant_deletion_days=settings.tenant_deletion_days,
         )
         reach = armed(settings.failpoints)
         client = await ActorClient.start(bus, settings.process_name, reader.lanes_of, reach)

@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from actors.protocol.limits import ROOM_IDLE_S
+from actors.protocol.limits import DELETION_DAYS_MAX, ROOM_IDLE_S
 from store.driver import DriverName
 from store.keys import RootKey
 
@@ -57,6 +57,10 @@ class ProcessSettings(BaseSettings):
         room_idle_s: seconds of silence after which a room leaves an actor's memory (actors).
         failpoints: fault tests only: `point:action:nth`, by comma.
         static_epoch: fault tests only: own every shard at this epoch and ask nobody.
+        secrets_dir: the directory of keys and credentials, which no other process may read (provisioner).
+        provision_every_s: seconds between two looks at what is to be done to tenants (provisioner).
+        stream_replicas: copies of every stream; 3 in a cluster (provisioner).
+        tenant_deletion_days: days between the wish to delete a tenant and the end of its keys (gateway).
         demo_tenant: the tenant for which the demonstration SIEM reports; none if empty.
     """
 
@@ -93,6 +97,10 @@ class ProcessSettings(BaseSettings):
     room_idle_s: float = Field(default=ROOM_IDLE_S, gt=0)
     failpoints: str = ""
     static_epoch: int | None = None
+    secrets_dir: Path | None = None
+    provision_every_s: float = Field(default=0.5, gt=0)
+    stream_replicas: int = Field(default=1, ge=1)
+    tenant_deletion_days: int = Field(default=30, ge=0, le=DELETION_DAYS_MAX)
     demo_tenant: str = ""
 
     def incarnated(self) -> Self:
@@ -118,6 +126,12 @@ class ProcessSettings(BaseSettings):
         if not url:
             raise SettingMissing("WARDROOM_MONGO_URL", "where MongoDB is, as mongodb://...")
         return url
+
+    def require_secrets_dir(self) -> Path:
+        """The directory of all keys and credentials."""
+        if self.secrets_dir is None:
+            raise SettingMissing("WARDROOM_SECRETS_DIR", "the directory of keys and credentials")
+        return self.secrets_dir
 
     def require_root_key(self) -> RootKey:
         """The root key."""

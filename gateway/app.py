@@ -49,11 +49,13 @@ from gateway.rest import (
     joining,
     members,
     oidc,
+    parent_view,
     profile,
     roles,
     rooms,
     second_factor,
     sessions,
+    tenants,
     users,
 )
 from gateway.rest.access import RestServices, Verifier, gate
@@ -124,7 +126,9 @@ def create_app(services: GatewayServices) -> FastAPI:
     background = Background()
     tokens = Tokens(services.token_keys)
     checked = SessionCheck(services.reader)
-    passwords = PasswordCheck(settings.argon2_memory_kib, settings.argon2_passes)
+    passwords = PasswordCheck(
+        settings.argon2_memory_kib, settings.argon2_passes, services.metrics.password_hashes.inc
+    )
     sockets = _sockets(services, tokens, checked, background)
     records = FailureRecords(services.actors, background.spawn, services.clock)
     lockout = Lockout(
@@ -152,6 +156,7 @@ def create_app(services: GatewayServices) -> FastAPI:
 
     app = _fastapi(settings, lifespan)
     app.state.rest = RestServices(
+        reader=services.reader,
         actors=services.actors,
         tokens=tokens,
         sign_in=SignIn(services.reader, services.actors, tokens, guard, proofs),
@@ -171,6 +176,7 @@ def create_app(services: GatewayServices) -> FastAPI:
             services.clock,
         ),
         session_limit=Buckets("session", settings.requests_per_second_session, services.clock),
+        tenant_deletion_days=settings.tenant_deletion_days,
     )
     addresses = Buckets("address", settings.requests_per_second_address, services.clock)
     app.add_middleware(AddressLimit, buckets=addresses)
@@ -272,7 +278,7 @@ def _api() -> APIRouter:
     api = APIRouter(prefix="/api/v1", responses={"default": problems})
     for noun in (
         *(auth, oidc, profile, second_factor, joining, users, directory, identity_provider),
-        *(sessions, roles, rooms, members, entries, chain, audit),
+        *(sessions, roles, rooms, members, entries, chain, audit, tenants, parent_view),
     ):
         api.include_router(noun.router())
     return api

@@ -31,7 +31,7 @@ from actors.protocol.ids import (
     is_token,
     time_ordered_id,
 )
-from actors.protocol.permissions import BUILT_IN, Permission, capability, known_permissions
+from actors.protocol.permissions import Permission, capability, known_permissions, permitted
 from actors.protocol.roles import Role
 from gateway.challenge import SecondFactorWanted
 from gateway.directory_sign_in import DirectorySignIn
@@ -200,6 +200,7 @@ class SignIn:
             expires_ms=_now_ms() + REFRESH_TTL_S * 1000,
             address=address,
             custom_role=user.custom_role,
+            clearance=user.clearance,
             proof=proof,
         )
         _, restricted = await self._send(tenant, command)
@@ -246,6 +247,7 @@ class SignIn:
             actor=user.user,
             role=role,
             session=presented.session,
+            clearance=user.clearance,
             presented=presented.digest,
             refresh=following.digest,
             expires_ms=_now_ms() + REFRESH_TTL_S * 1000,
@@ -449,7 +451,7 @@ class SessionCheck:
         """
         reader = await self.tenant_of(principal, enrolling=enrolling)
         if not principal.custom_role:
-            return Admitted(principal, reader, BUILT_IN[principal.role])
+            return Admitted(principal, reader, permitted(principal.tenant, principal.role))
         while True:
             heard = self._news
             permissions = await self._permitted(reader, principal.custom_role)
@@ -472,9 +474,9 @@ def _read_refresh_token(text: str) -> _RefreshToken:
 
 
 def _principal_of(tenant: str, user: UserRow, session: str, *, restricted: bool) -> Principal:
-    custom_role = user.custom_role or ""
-    role = Role(user.role)
-    return new_principal(tenant, user.user, role, session, custom_role, restricted=restricted)
+    custom_role, role = user.custom_role or "", Role(user.role)
+    principal = new_principal(tenant, user.user, role, session, custom_role, user.clearance)
+    return replace(principal, restricted=restricted)
 
 
 def _challenge_void() -> Refusal:

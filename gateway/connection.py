@@ -283,8 +283,8 @@ class Connection:
             "role": principal.role,
             "ref": f"{REF_PREFIX}{self.number}.{frame.room}",
             "quiet": quiet,
-            "body": frame.body,
-            "thread": frame.thread,
+            **frame.said(),
+            "clearance": principal.clearance,
         }
         try:
             self._services.actors.post_nowait(principal.tenant, frame.room, orjson.dumps(command))
@@ -326,7 +326,8 @@ class Connection:
             detail = "no receipt in time; send it again with the same client_id"
             self._out.reject(ErrorCode.OUTCOME_UNKNOWN, detail, room, client_id)
         else:
-            self._out.write(encode_text_frame(encode_entry(entry_of(stored)).own_payload()))
+            own = encode_entry(entry_of(stored)).payload_for(principal.user, principal.clearance)
+            self._out.write(encode_text_frame(own))
 
     def _comes_in_turn(self, room: str, seq: int) -> bool:
         subscription = self._session.subscriptions.get(room)
@@ -364,12 +365,14 @@ class Connection:
             write=self._out.write,
             settle=partial(self._settle, room),
             evict=partial(self._evicted, room),
+            clearance=principal.clearance,
         )
         history = RoomHistory(reader, room)
         feed = await self._services.fanout.join(principal.tenant, history, row.applied, follower)
         # The row may have been read before a removal that the feed is past already.
         listed = feed.is_member(principal.user, row.applied, principal.user in row.members)
-        if follower.listed_only and not listed:
+        hidden = feed.clearance_now(row.applied, row.clearance) > principal.clearance
+        if hidden or (follower.listed_only and not listed):
             self._services.fanout.leave(principal.tenant, feed, follower)
             raise no_such_room()
         return feed, follower
@@ -389,9 +392,9 @@ class Connection:
             await self._settled.wait()
         self._leave(room)
 
-    def _evicted(self, room: str) -> None:
+    def _evicted(self, room: str, reason: Refusal) -> None:
         self._leave(room)
-        self._out.reject(ErrorCode.NOT_A_MEMBER, "you are no longer a member of this room", room)
+        self._out.reject(reason.code, reason.detail, room)
 
     def _leave(self, room: str) -> None:
         principal = self._session.principal

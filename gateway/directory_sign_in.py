@@ -6,7 +6,7 @@ that name, would show the passwords of one tenant's people to whoever administer
 """
 
 from actors.protocol.commands import Origin
-from actors.protocol.ids import is_tenant_id
+from actors.protocol.ids import PLATFORM_TENANT, is_tenant_id
 from gateway.directory_people import DirectoryPeople
 from store.reader import Reader, TenantReader
 from store.rows import UserRow
@@ -75,5 +75,5 @@ class DirectorySignIn:
         return (reader, name) if reader is not None else None
 
     async def _only_tenant(self) -> str:
-        tenants = await self._reader.tenant_ids()
+        tenants = [name for name in await self._reader.tenant_ids() if name != PLATFORM_TENANT]
         return tenants[0] if len(tenants) == 1 else ""

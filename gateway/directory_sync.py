@@ -51,8 +51,11 @@ class DirectorySync:
                 log.warning("directory.sync_failed", error=repr(error))
 
     async def look(self, slot: int) -> None:
-        """Look after all tenants for one mark of time, but for those that another gateway has taken."""
-        tenants = await self._reader.tenant_ids()
+        """Look after all tenants for one mark of time, but for those that another gateway has taken. Of a
+        suspended one nobody is in, and its servers are not asked."""
+        known = await self._reader.tenant_ids()
+        stages = await self._reader.tenant_stages(known)
+        tenants = [tenant for tenant in known if not stages.get(tenant)]
         await asyncio.gather(*(self._in_turn(tenant, slot) for tenant in tenants))
 
     async def _in_turn(self, tenant: str, slot: int) -> None:

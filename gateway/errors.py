@@ -56,6 +56,7 @@ OUTCOMES: Final[dict[ErrorCode, Outcome]] = {
     ErrorCode.SECOND_FACTOR_REQUIRED: Outcome(401, None, "A second factor is needed"),
     ErrorCode.SECOND_FACTOR_FAILED: Outcome(403, None, "The second factor failed"),
     ErrorCode.ENROLMENT_REQUIRED: Outcome(403, CloseCode.FORBIDDEN, "Enrol a second factor first"),
+    ErrorCode.TENANT_SUSPENDED: Outcome(403, None, "The company is suspended"),
     ErrorCode.UNAVAILABLE: Outcome(503, None, "A part of the system does not answer"),
     ErrorCode.OUTCOME_UNKNOWN: Outcome(504, None, "It is not known whether this was done"),
     ErrorCode.INTERNAL: Outcome(500, CloseCode.INTERNAL, "Something went wrong here"),

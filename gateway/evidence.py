@@ -33,7 +33,7 @@ class Reading:
     """What is read. `details` is how: the format and the filters of an export."""
 
     operation: Literal["read", "verify", "export"]
-    object_type: Literal["room", "audit_log"]
+    object_type: Literal["room", "audit_log", "room_list", "user_list"]
     object_id: str
     details: dict[str, str] = field(default_factory=dict)
 

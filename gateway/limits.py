@@ -141,3 +141,6 @@ FAILURES_SWEPT_S: Final = 5.0
 """How often it is looked whether a record is due."""
 FAILED_USERS_MAX: Final = 4_096
 """Users whose failed sign-ins wait for their record; failures of more are counted in a metric only."""
+
+TENANT_DELETION_DAYS: Final = 30
+"""Days between the wish to delete a tenant and the end of its keys, in which it can be taken back."""

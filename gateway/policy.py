@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.permissions import Permission as P
+from gateway.errors import NOT_FOUND_DETAIL
 
 
 class Open(Enum):
@@ -26,7 +28,22 @@ class OwnOr:
     permission: P
 
 
-Need = Open | P | OwnOr
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Open to whoever has a permission. Who does not see the platform finds nothing there."""
+
+    permission: P
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Open to whoever has a permission in the tenant of the path, as somebody of the role that he is
+    granted there. Without a grant there is nothing: that is looked at behind the gate, for each request."""
+
+    permission: P
+
+
+Need = Open | P | OwnOr | Hidden | Granted
 
 DENIED: Final = "your role does not permit this"
 """What somebody is told whom a line does not let pass, whatever he asked about."""
@@ -79,6 +96,23 @@ ROUTES: Final[Mapping[str, Need]] = {
     "PUT /tenants/current/directory": P.USERS_WRITE,
     "DELETE /tenants/current/directory": P.USERS_WRITE,
     "POST /tenants/current/directory/test": P.USERS_WRITE,
+    "GET /auth/grants": Open.SIGNED_IN,
+    "GET /users/{user}/grants": Hidden(P.PLATFORM_READ),
+    "PUT /users/{user}/grants/{tenant}": Hidden(P.PLATFORM_WRITE),
+    "DELETE /users/{user}/grants/{tenant}": Hidden(P.PLATFORM_WRITE),
+    "GET /tenants": Hidden(P.PLATFORM_READ),
+    "POST /tenants": Hidden(P.PLATFORM_WRITE),
+    "GET /tenants/{tenant}": Hidden(P.PLATFORM_READ),
+    "PATCH /tenants/{tenant}": Hidden(P.PLATFORM_WRITE),
+    "DELETE /tenants/{tenant}": Hidden(P.PLATFORM_WRITE),
+    "POST /tenants/{tenant}/suspend": Hidden(P.PLATFORM_WRITE),
+    "POST /tenants/{tenant}/resume": Hidden(P.PLATFORM_WRITE),
+    "POST /tenants/{tenant}/cancel-deletion": Hidden(P.PLATFORM_WRITE),
+    "GET /tenants/{tenant}/rooms": Granted(P.ROOMS_READ),
+    "GET /tenants/{tenant}/rooms/{room}": Granted(P.ROOMS_READ),
+    "GET /tenants/{tenant}/rooms/{room}/entries": Granted(P.ROOMS_READ),
+    "GET /tenants/{tenant}/users": Granted(P.USERS_READ),
+    "GET /tenants/{tenant}/audit-logs": Granted(P.AUDIT_READ),
     "GET /permissions": Open.SIGNED_IN,
     "GET /roles": P.USERS_READ,
     "POST /roles": P.USERS_WRITE,
@@ -136,5 +170,21 @@ def allows(need: Need | None, permissions: frozenset[P], *, own: bool = False) -
             return need in permissions
         case OwnOr():
             return own or need.permission in permissions
+        case Hidden():
+            return need.permission in permissions
+        case Granted():
+            return True
         case None:
             return False
+
+
+def refusal(need: Need | None, permissions: frozenset[P]) -> Refusal:
+    """What somebody is told whom a line does not let pass."""
+    if isinstance(need, Hidden) and P.PLATFORM_READ not in permissions:
+        return nothing_here()
+    return Refusal(ErrorCode.FORBIDDEN, DENIED)
+
+
+def nothing_here() -> Refusal:
+    """What is told where somebody has nothing to look for: the same as of a path that is none."""
+    return Refusal(ErrorCode.NOT_FOUND, NOT_FOUND_DETAIL)

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actors.protocol.limits import DELETION_DAYS_MAX
 from gateway.limits import (
     DIRECTORY_SYNC_S,
     FRAMES_PER_SECOND_MAX,
@@ -13,6 +14,7 @@ from gateway.limits import (
     REQUESTS_PER_SECOND_ADDRESS,
     REQUESTS_PER_SECOND_SESSION,
     SUBSCRIPTIONS_MAX,
+    TENANT_DELETION_DAYS,
 )
 from gateway.passwords import MEMORY_KIB, PASSES
 
@@ -50,6 +52,7 @@ class GatewaySettings(BaseModel):
     """Where browsers reach the gateways (scheme://host[:port]); it is never taken from a request."""
     identity_provider_loopback: bool = False
     """Whether an identity provider may be on this very machine, without TLS."""
+    tenant_deletion_days: int = Field(default=TENANT_DELETION_DAYS, ge=0, le=DELETION_DAYS_MAX)
     trusted_proxies: str = ""
     """Addresses and networks whose X-Forwarded-For is believed, by comma."""
     tls: bool = False

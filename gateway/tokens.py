@@ -22,6 +22,7 @@ from jwt.exceptions import InvalidTokenError
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import is_tenant_id, is_token
 from actors.protocol.limits import TIME_MS_MAX
+from actors.protocol.markings import HIGHEST, LOWEST
 from actors.protocol.roles import Role
 from gateway.limits import (
     ACCESS_TTL_S,
@@ -78,6 +79,7 @@ class Principal:
     session: str
     expires: int
     custom_role: str = ""
+    clearance: int = LOWEST
     restricted: bool = False
 
 
@@ -188,6 +190,7 @@ class Tokens:
             "tenant": principal.tenant,
             "role": principal.role.value,
             "sid": principal.session,
+            "clearance": principal.clearance,
             **({"custom_role": principal.custom_role} if principal.custom_role else {}),
             **({"scope": ENROL_SCOPE} if principal.restricted else {}),
             **more,
@@ -244,12 +247,11 @@ def new_principal(
     role: Role,
     session: str,
     custom_role: str = "",
-    *,
-    restricted: bool = False,
+    clearance: int = LOWEST,
 ) -> Principal:
     """Somebody who has just proved who he is."""
     expires = int(time.time()) + ACCESS_TTL_S
-    return Principal(tenant, user, role, session, expires, custom_role, restricted)
+    return Principal(tenant, user, role, session, expires, custom_role, clearance)
 
 
 def _principal(claims: Mapping[str, Any], expires: object) -> Principal:
@@ -267,8 +269,12 @@ def _principal(claims: Mapping[str, Any], expires: object) -> Principal:
         _refuse()
     if scope not in (None, ENROL_SCOPE):
         _refuse()
+    # A token of before there was such a thing has the lowest.
+    clearance = claims.get("clearance", LOWEST)
+    if type(clearance) is not int or not LOWEST <= clearance <= HIGHEST:
+        _refuse()
     role, restricted = Role(claims["role"]), scope is not None
-    return Principal(tenant, user, role, session, expires, custom_role, restricted)
+    return Principal(tenant, user, role, session, expires, custom_role, clearance, restricted)
 
 
 def _refuse() -> NoReturn:

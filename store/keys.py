@@ -138,6 +138,12 @@ class KeyRing:
             cipher = self._tenants[tenant] = Cipher(key)
         return cipher
 
+    def forget(self, tenant: str) -> None:
+        """Keep nothing of a tenant's keys in memory: they may be destroyed."""
+        self._tenants.pop(tenant, None)
+        for key in [key for key in self._rooms if key[0] == tenant]:
+            del self._rooms[key]
+
     async def room_key(self, tenant: str, room: str, epoch: int) -> RoomKey:
         """The key of one epoch of a room.
 

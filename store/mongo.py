@@ -38,6 +38,14 @@ TENANTS: Final = "tenants"
 TENANT_KEYS: Final = "tenant_keys"
 TOKEN_KEYS: Final = "token_keys"
 LOGINS: Final = "logins"
+MANAGED_TENANTS: Final = "managed_tenants"
+
+SUSPENDING: Final = "suspending"
+SUSPENDED: Final = "suspended"
+DESTROYED: Final = "destroyed"
+STAGES: Final = (SUSPENDING, SUSPENDED, DESTROYED)
+"""What provisioning has begun to take from a tenant, in its document of `tenants`. Of a destroyed one the
+document stays: its id must never be that of another."""
 
 
 def tenant_database(tenant: str) -> str:
@@ -120,10 +128,12 @@ PLATFORM_INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
     TENANT_KEYS: (),
     TOKEN_KEYS: (),
     LOGINS: (IndexModel([("login", ASCENDING)], name="by_login"),),
+    MANAGED_TENANTS: (),
 }
 
 READ: Final = ("find",)
 APPEND: Final = ("find", "insert")
+PROVISION: Final = ("find", "insert", "update", "createCollection", "createIndex", "listIndexes")
 MAINTAIN: Final = ("find", "insert", "update", "remove")
 
 
@@ -167,7 +177,12 @@ ACTORS_ROLE: Final = Role(
         DEAD_LETTERS: APPEND,
         SETTINGS: MAINTAIN,
     },
-    platform={TENANTS: READ, TENANT_KEYS: READ, LOGINS: MAINTAIN},
+    platform={
+        TENANTS: READ,
+        TENANT_KEYS: READ,
+        LOGINS: MAINTAIN,
+        MANAGED_TENANTS: MAINTAIN,
+    },
 )
 GATEWAY_ROLE: Final = Role(
     "wardroomGateway",
@@ -178,7 +193,13 @@ GATEWAY_ROLE: Final = Role(
         ),
         READ,
     ),
-    platform={TENANTS: READ, TENANT_KEYS: READ, TOKEN_KEYS: READ, LOGINS: READ},
+    platform={
+        TENANTS: READ,
+        TENANT_KEYS: READ,
+        TOKEN_KEYS: READ,
+        LOGINS: READ,
+        MANAGED_TENANTS: READ,
+    },
 )
 AUDITOR_ROLE: Final = Role(
     "wardroomAuditor",
@@ -190,9 +211,10 @@ PROVISIONER_ROLE: Final = Role(
     tenant={
         **dict.fromkeys(TENANT_INDEXES, ("find", "createCollection", "createIndex", "listIndexes")),
     },
-    platform=dict.fromkeys(
-        PLATFORM_INDEXES,
-        ("find", "insert", "update", "createCollection", "createIndex", "listIndexes"),
-    ),
+    platform={
+        **dict.fromkeys(PLATFORM_INDEXES, PROVISION),
+        # A tenant ends with its key, and with the names of its people.
+        **dict.fromkeys((TENANT_KEYS, LOGINS), (*PROVISION, "remove")),
+    },
 )
 ROLES: Final = (ACTORS_ROLE, GATEWAY_ROLE, AUDITOR_ROLE, PROVISIONER_ROLE)

@@ -22,6 +22,7 @@ from store.mongo import (
     INVITATIONS,
     LANES,
     LOGINS,
+    MANAGED_TENANTS,
     PLATFORM_DATABASE,
     POLICIES,
     ROOMS,
@@ -35,6 +36,7 @@ from store.rows import (
     DirectoryRow,
     IdentityProviderRow,
     InvitationRow,
+    ManagedTenantRow,
     PolicyRow,
     RoleRow,
     RoomRow,
@@ -67,6 +69,7 @@ class Projections:
                 "status": row.status,
                 "members": list(row.members),
                 "open_to": list(row.open_to),
+                "clearance": row.clearance,
                 "sealed": sealed,
                 "state": await self._sealed_state(row.room, row.applied, state),
             },
@@ -200,6 +203,21 @@ class Projections:
     async def forget_invitation(self, invitation: str) -> None:
         """Take an invitation away that was used or revoked."""
         await self._database[INVITATIONS].delete_one({"_id": invitation})
+
+    async def save_managed_tenant(self, row: ManagedTenantRow) -> None:
+        """Write what the platform has of a tenant, unless a newer row is there."""
+        fields = {
+            # What the provisioner looks for; the rest is for nobody who only has the database.
+            "status": row.status,
+            "sealed": await self._sealed("managed_tenant", row.tenant, asdict(row)),
+            "applied": row.applied,
+        }
+        condition = {"_id": row.tenant, "applied": {"$not": {"$gt": row.applied}}}
+        try:
+            await self._platform[MANAGED_TENANTS].replace_one(condition, fields, upsert=True)
+        except DuplicateKeyError:
+            # What stands there is newer, or somebody has written the first row in the same moment.
+            await self._platform[MANAGED_TENANTS].replace_one(condition, fields)
 
     async def save_session(self, row: SessionRow) -> None:
         """Write a new sign-in. One that is there stays: an owner that was overtaken, or the replay of

@@ -13,7 +13,9 @@ from store.driver import Database, Document, MongoConnection
 from store.keys import KeyRing
 from store.mongo import (
     DEAD_LETTERS,
+    DESTROYED,
     LOGINS,
+    MANAGED_TENANTS,
     PLATFORM_DATABASE,
     RECORDS,
     ROOMS,
@@ -28,6 +30,7 @@ from store.people import PeopleReader
 from store.record import Record, place, record_of
 from store.rows import (
     LoginCandidate,
+    ManagedTenantRow,
     RoomRow,
     SecondFactorRow,
     SessionRow,
@@ -40,7 +43,9 @@ from store.tenant_secrets import TenantSecrets
 LOGIN_CANDIDATES_MAX: Final = 4
 """Tenants in which one login name is tried; each costs a password check."""
 TENANTS_FRESH_S: Final = 2.0
-"""How long the list of tenants is believed."""
+"""How long the list of tenants is believed when somebody asks for one that is not in it."""
+TENANTS_OLD_S: Final = 30.0
+"""After how long it is read again in any case: word that a tenant is destroyed may have been lost."""
 WITHOUT_STATE: Final = {"state": 0}
 """What an actor keeps in its room's row is for nobody else, and may be large."""
 
@@ -101,14 +106,17 @@ class TenantReader:
         document = await self._database[ROOMS].find_one({"_id": room}, WITHOUT_STATE)
         return await self._room_row(document) if document and "kind" in document else None
 
-    async def rooms_for(self, user: str, role: str, *, after: str, limit: int) -> list[RoomRow]:
-        """Rooms that a user may enter, by id, from the one after `after`."""
+    async def rooms_for(
+        self, user: str, role: str, *, after: str, limit: int, clearance: int = 0
+    ) -> list[RoomRow]:
+        """Rooms that a user of a clearance may enter, by id, from the one after `after`."""
         documents = (
             await self._database[ROOMS]
             .find(
                 {
                     "_id": {"$gt": after},
                     "kind": {"$exists": True},
+                    "clearance": {"$not": {"$gt": clearance}},
                     "$or": [{"members": user}, {"open_to": role}],
                 },
                 WITHOUT_STATE,
@@ -119,7 +127,11 @@ class TenantReader:
         )
         rows = [await self._room_row(document) for document in documents]
         # What was searched is plain and could have been altered; what was opened could not.
-        return [row for row in rows if user in row.members or role in row.open_to]
+        return [
+            row
+            for row in rows
+            if row.clearance <= clearance and (user in row.members or role in row.open_to)
+        ]
 
     async def _room_row(self, document: Document) -> RoomRow:
         fields = await self._opened("row", document["_id"], document["sealed"])
@@ -312,8 +324,8 @@ class Reader:
         self._tenants_read = float("-inf")
 
     async def tenants(self) -> list[TenantRow]:
-        """Every tenant."""
-        documents = await self._platform[TENANTS].find({}).to_list(None)
+        """Every tenant but those that are destroyed, whose keys are forgotten."""
+        documents = await self._platform[TENANTS].find({"stage": {"$ne": DESTROYED}}).to_list(None)
         rows = [
             TenantRow(
                 id=document["_id"],
@@ -321,9 +333,12 @@ class Reader:
                 lanes=document["lanes"],
                 generation=document["generation"],
                 ingest_severity_min=document.get("ingest_severity_min", 4),
+                stage=document.get("stage", ""),
             )
             for document in documents
         ]
+        for gone in self._tenants.keys() - {row.id for row in rows}:
+            self._keys.forget(gone)
         self._tenants = {row.id: row for row in rows}
         self._tenants_read = time.monotonic()
         return rows
@@ -341,11 +356,59 @@ class Reader:
 
     async def tenant(self, tenant: str) -> TenantReader | None:
         """The reader of a tenant; None if there is no such tenant."""
-        if tenant not in self._tenants and time.monotonic() - self._tenants_read > TENANTS_FRESH_S:
+        age_s = time.monotonic() - self._tenants_read
+        if age_s > (TENANTS_OLD_S if tenant in self._tenants else TENANTS_FRESH_S):
             await self.tenants()
         if tenant not in self._tenants:
             return None
         return TenantReader(self._connection, self._keys, tenant)
+
+    async def destroyed_tenants(self) -> list[str]:
+        """The ids of tenants whose keys are destroyed; their chains stand."""
+        found = await self._platform[TENANTS].find({"stage": DESTROYED}, {"_id": 1}).to_list(None)
+        return sorted(document["_id"] for document in found)
+
+    async def tenant_stages(self, tenants: list[str]) -> dict[str, str]:
+        """What provisioning has taken from tenants (`store.mongo.STAGES`), of those that are there."""
+        condition = {"_id": {"$in": tenants}}
+        found = await self._platform[TENANTS].find(condition, {"stage": 1}).to_list(None)
+        return {document["_id"]: document.get("stage", "") for document in found}
+
+    async def managed_tenants(
+        self, platform: str, *, after: str, limit: int
+    ) -> list[ManagedTenantRow]:
+        """What the platform has of its tenants, by id, from the one after `after`.
+
+        Args:
+            platform: the platform's own tenant, by whose key the rows are sealed.
+            after: an id, or the empty text.
+            limit: how many at most.
+        """
+        documents = (
+            await self._platform[MANAGED_TENANTS]
+            .find({"_id": {"$gt": after}})
+            .sort([("_id", 1)])
+            .limit(limit)
+            .to_list(limit)
+        )
+        return [await self._managed(platform, document) for document in documents]
+
+    async def managed_statuses(self) -> dict[str, str]:
+        """The status of every tenant as it is noted in plain: good for finding which rows to open, and
+        not to be believed."""
+        found = await self._platform[MANAGED_TENANTS].find({}, {"status": 1}).to_list(None)
+        return {document["_id"]: document["status"] for document in found}
+
+    async def managed_tenant(self, platform: str, tenant: str) -> ManagedTenantRow | None:
+        """What the platform has of one tenant."""
+        document = await self._platform[MANAGED_TENANTS].find_one({"_id": tenant})
+        return await self._managed(platform, document) if document else None
+
+    async def _managed(self, platform: str, document: Document) -> ManagedTenantRow:
+        cipher = await self._keys.tenant_cipher(platform)
+        bound = bound_to("managed_tenant", platform, document["_id"])
+        fields: dict[str, Any] = orjson.loads(cipher.open(document["sealed"], bound))
+        return ManagedTenantRow(**fields)
 
     async def logins(self, name: str) -> list[LoginCandidate]:
         """Users who sign in with this name: a username, an e-mail, or username@tenant.

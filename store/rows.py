@@ -13,11 +13,31 @@ class TenantRow:
     lanes: int
     generation: int
     ingest_severity_min: int = 4
+    stage: str = ""
+    """What provisioning has taken from it: nothing, or one of `store.mongo.STAGES`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedTenantRow:
+    """What the platform's chain says of a tenant, as of `applied`. Times are Unix milliseconds.
+
+    `administrator` is who is to be made, with the hash of his password, as long as the tenant is being
+    created.
+    """
+
+    tenant: str
+    status: str
+    since_ms: int
+    due_ms: int | None
+    profile: dict[str, Any]
+    administrator: dict[str, Any] | None = field(repr=False)
+    applied: int
 
 
 @dataclass(frozen=True, slots=True)
 class RoomRow:
-    """A room as of `applied`, the last seq that was folded into it."""
+    """A room as of `applied`, the last seq that was folded into it. `clearance` is what it takes to see it;
+    it, `tlp` and `pap` are missing in rows of before there was such a thing."""
 
     room: str
     name: str
@@ -29,6 +49,9 @@ class RoomRow:
     created_ms: int
     created_by: str
     applied: int
+    clearance: int = 0
+    tlp: str = "AMBER"
+    pap: str = "AMBER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +77,7 @@ class UserRow:
     disabled: bool
     password_hash: str = field(repr=False)
     deleted: bool = False
+    grants: dict[str, str] = field(default_factory=dict)
     applied: int = 0
     directory_key: str = ""
     """Who he is in the tenant's directory; empty for a local user."""
@@ -65,6 +89,7 @@ class UserRow:
     """Who he is at the tenant's identity provider, as issuer#subject; empty for everybody else."""
     custom_role: str | None = None
     pending: bool = False
+    clearance: int = 0
 
     @property
     def is_active(self) -> bool:

@@ -62,11 +62,13 @@ class RoomVerdict:
 
 @dataclass(frozen=True, slots=True)
 class TenantVerdict:
-    """The verdict on a tenant; `seconds` is how long it took."""
+    """The verdict on a tenant; `seconds` is how long it took. `headers_only`: its keys are destroyed, and
+    nothing is said of contents."""
 
     tenant: str
     rooms: list[RoomVerdict]
     seconds: float
+    headers_only: bool = False
 
     @property
     def problems(self) -> list[Problem]:

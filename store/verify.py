@@ -33,7 +33,11 @@ NAMES_A_ROOM: Final = "^[^/]+/"
 class Verifier:
     """Verifies one tenant. Reads only."""
 
-    def __init__(self, connection: MongoConnection, keys: KeyRing, tenant: str) -> None:
+    def __init__(
+        self, connection: MongoConnection, keys: KeyRing, tenant: str, *, headers_only: bool = False
+    ) -> None:
+        """`headers_only`: the keys are destroyed, so that contents can be judged by nobody."""
+        self._headers_only = headers_only
         database = connection.database(tenant_database(tenant))
         self.tenant = tenant
         self._keys = keys
@@ -57,7 +61,8 @@ class Verifier:
             KeyMissing, SealBroken: the tenant's key is gone, or the root key is another one. Nothing
                 can be said then.
         """
-        await self._keys.tenant_cipher(self.tenant)
+        if not self._headers_only:
+            await self._keys.tenant_cipher(self.tenant)
         for room in await self.rooms():
             verdict = RoomVerdict(room)
             async for _ in self.check_room(verdict):
@@ -99,6 +104,8 @@ class Verifier:
     ) -> None:
         """Check records against the contents from the first key on, up to the third; those before
         the second key were judged with the records before."""
+        if self._headers_only:
+            return
         start, low, high = keys
         documents = (
             await self._contents.find({"_id": {"$gte": start, "$lt": high}})
@@ -173,15 +180,18 @@ async def _rooms_in(collection: Collection) -> list[str]:
             after = f"{room}0"
 
 
-async def verify_tenant(connection: MongoConnection, keys: KeyRing, tenant: str) -> TenantVerdict:
-    """Verify every room of a tenant.
+async def verify_tenant(
+    connection: MongoConnection, keys: KeyRing, tenant: str, *, headers_only: bool = False
+) -> TenantVerdict:
+    """Verify every room of a tenant; of one whose keys are destroyed the headers only.
 
     Raises:
         KeyMissing, SealBroken: the tenant's key is gone, or the root key is another one.
     """
     started = time.monotonic()
-    rooms = [verdict async for verdict in Verifier(connection, keys, tenant).run()]
-    return TenantVerdict(tenant, rooms, time.monotonic() - started)
+    verifier = Verifier(connection, keys, tenant, headers_only=headers_only)
+    rooms = [verdict async for verdict in verifier.run()]
+    return TenantVerdict(tenant, rooms, time.monotonic() - started, headers_only)
 
 
 __all__ = ["Harm", "Problem", "RoomVerdict", "TenantVerdict", "Verifier", "verify_tenant"]

@@ -41,7 +41,7 @@ def _kind(operation: str, object_field: str, values: str = "", **more: Any) -> A
 
 
 EVIDENCE_READ: Final = "evidence_read"
-EVIDENCE_TYPES: Final = frozenset({"room", "audit_log"})
+EVIDENCE_TYPES: Final = frozenset({"room", "audit_log", "room_list", "user_list"})
 """What evidence is about; which of them, stands in the record."""
 DIRECTORY_VALUES: Final = (
     "servers flavour tls bind_dn base_dn group_base user_filter group_filter netbios_domain grants"
@@ -54,7 +54,9 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "user_created": _kind(
         "user.create", "user", "username email display_name role custom_role provider_key"
     ),
-    "user_changed": _kind("user.change", "user", "username email display_name role custom_role"),
+    "user_changed": _kind(
+        "user.change", "user", "username email display_name role custom_role clearance"
+    ),
     "user_disabled": _kind("user.disable", "user", "reason"),
     "user_enabled": _kind("user.enable", "user"),
     "user_deleted": _kind("user.delete", "user", "username email reason"),
@@ -102,6 +104,18 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
         method="rest",
     ),
     EVIDENCE_READ: _kind("evidence", "object_id", "details"),
+    "tenant_requested": _kind("tenant.create", "tenant"),
+    "tenant_adopted": _kind("tenant.adopt", "tenant", "name"),
+    "tenant_created": _kind("tenant.confirm_creation", "tenant", method="system"),
+    "tenant_changed": _kind("tenant.change", "tenant", "name phone industry country data_region"),
+    "tenant_suspended": _kind("tenant.suspend", "tenant", "reason"),
+    "tenant_resumed": _kind("tenant.resume", "tenant"),
+    "tenant_deletion_requested": _kind("tenant.delete", "tenant", "reason due_ms"),
+    "tenant_deletion_cancelled": _kind("tenant.cancel_deletion", "tenant"),
+    "tenant_destruction_begun": _kind("tenant.begin_destruction", "tenant", method="system"),
+    "tenant_destroyed": _kind("tenant.confirm_destruction", "tenant", method="system"),
+    "tenant_granted": _kind("tenant.grant", "tenant", "user former granted"),
+    "tenant_locked": _kind("tenant.lock", "", "locked reason", method="system"),
     "rejected": _kind("command.refuse", "", "code detail", outcome=REFUSED, method="nats"),
 }
 """Every kind that an auditor is shown more of than its name."""
@@ -109,7 +123,7 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
 
 FILTERS: Final = ("actor", "operation", "object_type", "object_id", "outcome", "address")
 TABLES: Final[Mapping[str, frozenset[str]]] = {
-    "details": frozenset({*FILTERS, "from", "to", "q", "format"}),
+    "details": frozenset({*FILTERS, "from", "to", "q", "format", "home"}),
     "proof": frozenset({"method"}),
 }
 """Fields that hold a table, and what may be shown of it. No other field is shown with anything inside."""

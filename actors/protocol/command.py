@@ -11,6 +11,7 @@ from actors.protocol.limits import (
     REASON_CHARS_MAX,
     TIME_MS_MAX,
 )
+from actors.protocol.markings import LOWEST, Clearance
 from actors.protocol.roles import Role
 
 Name = Annotated[
@@ -38,7 +39,8 @@ class Command(BaseModel):
 
     `ref` is the asker's own mark, repeated in the reply; with `quiet` a success is not replied to,
     because the asker sees the committed event anyway. `origin` is recorded, but is no part of what is
-    asked: the same command from another address is the same command.
+    asked: the same command from another address is the same command. `clearance` is the asker's, as
+    `role` is; a system needs none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,3 +51,4 @@ class Command(BaseModel):
     ref: str = ""
     quiet: bool = False
     origin: Origin | None = Field(default=None, exclude_if=lambda value: value is None)
+    clearance: Clearance = Field(default=LOWEST, exclude_if=lambda value: value == LOWEST)

@@ -14,7 +14,7 @@ from pydantic import (
 
 from actors.protocol.command import Command, Digest, MaybeRole, Name, Origin, Reason, TimeMs
 from actors.protocol.findings import Finding
-from actors.protocol.ids import RoomId, SessionId, UserId
+from actors.protocol.ids import RoomId, SessionId, TenantId, UserId
 from actors.protocol.limits import (
     ADDRESS_CHARS_MAX,
     DIRECTORY_KEY_CHARS_MAX,
@@ -25,6 +25,7 @@ from actors.protocol.limits import (
     PROVIDER_KEY_CHARS_MAX,
     SEALED_CHARS_MAX,
 )
+from actors.protocol.markings import Clearance, Pap, Tlp
 from actors.protocol.people_commands import PeopleCommand
 from actors.protocol.roles import Role, RoomRole
 from actors.protocol.second_factor_commands import (
@@ -39,17 +40,33 @@ from actors.protocol.second_factor_commands import (
     SecondFactorProof,
     SetSecondFactorPolicy,
 )
+from actors.protocol.tenancy import TenantAction
 
 DirectoryKey = Annotated[str, StringConstraints(max_length=DIRECTORY_KEY_CHARS_MAX)]
 ProviderKey = Annotated[str, StringConstraints(max_length=PROVIDER_KEY_CHARS_MAX)]
 
 
+def _if_given() -> Any:
+    """A field that is left out where it says nothing: commands of before there was such a thing keep
+    their fingerprints."""
+    return Field(default=None, exclude_if=lambda value: value is None)
+
+
 class Post(Command):
-    """Say something in a room; `thread` is the seq of the entry that is answered."""
+    """Say something in a room; `thread` is the seq of the entry that is answered. The rest marks it more
+    strictly than its room."""
 
     type: Literal["post"] = "post"
     body: str
     thread: int | None = None
+    entry_clearance: Clearance | None = _if_given()
+    tlp: Tlp | None = _if_given()
+    pap: Pap | None = _if_given()
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether it has a marking of its own."""
+        return any(value is not None for value in (self.entry_clearance, self.tlp, self.pap))
 
 
 class IncidentLink(BaseModel):
@@ -74,6 +91,9 @@ class CreateRoom(Command):
     incident: IncidentLink | None = None
     members: dict[UserId, RoomRole] = Field(default_factory=dict, max_length=MEMBERS_MAX)
     open_to: frozenset[Role] = frozenset()
+    room_clearance: Clearance | None = _if_given()
+    tlp: Tlp | None = _if_given()
+    pap: Pap | None = _if_given()
 
     @field_serializer("open_to")
     def _in_one_order(self, open_to: frozenset[Role]) -> list[Role]:
@@ -86,6 +106,15 @@ class RenameRoom(Command):
 
     type: Literal["rename_room"] = "rename_room"
     name: Name
+
+
+class MarkRoom(Command):
+    """Mark a room otherwise. What is None stays as it is."""
+
+    type: Literal["mark_room"] = "mark_room"
+    room_clearance: Clearance | None = None
+    tlp: Tlp | None = None
+    pap: Pap | None = None
 
 
 class PutMember(Command):
@@ -154,6 +183,7 @@ class UpdateUser(Command):
     email: Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)] | None = None
     user_role: Role | None = None
     custom_role: MaybeRole = None
+    user_clearance: Clearance | None = _if_given()
 
 
 class DisableUser(Command):
@@ -310,17 +340,44 @@ class RecordEvidenceRead(Command):
 
     type: Literal["record_evidence_read"] = "record_evidence_read"
     operation: Literal["read", "verify", "export"]
-    object_type: Literal["room", "audit_log"]
+    object_type: Literal["room", "audit_log", "room_list", "user_list"]
     object_id: UserId
     details: dict[Name, Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)]] = Field(
         default_factory=dict, max_length=EVIDENCE_DETAILS_MAX
     )
 
 
+class ManageTenant(Command):
+    """Ask the platform's actor for something about a tenant."""
+
+    type: Literal["manage_tenant"] = "manage_tenant"
+    tenant: TenantId
+    action: TenantAction
+
+
+class GrantTenant(Command):
+    """Let a user of the platform tenant read another tenant as somebody of this role would; None: no
+    longer."""
+
+    type: Literal["grant_tenant"] = "grant_tenant"
+    user: UserId
+    tenant: TenantId
+    granted: Literal[Role.TENANT_ADMIN, Role.ANALYST, Role.VIEWER] | None
+
+
+class LockTenant(Command):
+    """Let nobody sign in any more, or everybody again."""
+
+    type: Literal["lock_tenant"] = "lock_tenant"
+    locked: bool
+    reason: Reason = ""
+
+
 RoomCommand = Annotated[
     Post
     | CreateRoom
     | RenameRoom
+    | MarkRoom
     | PutMember
     | RemoveMember
     | CloseRoom
@@ -348,7 +405,10 @@ TenantCommand = Annotated[
     | RemoveIdentityProvider
     | RecordEvidenceRead
     | SecondFactorCommand
-    | PeopleCommand,
+    | PeopleCommand
+    | ManageTenant
+    | GrantTenant
+    | LockTenant,
     Field(discriminator="type"),
 ]
 
@@ -369,7 +429,11 @@ __all__ = [
     "EnableUser",
     "EndSession",
     "EndSessions",
+    "GrantTenant",
     "IncidentLink",
+    "LockTenant",
+    "ManageTenant",
+    "MarkRoom",
     "OpenSession",
     "Origin",
     "Post",

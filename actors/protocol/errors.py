@@ -30,6 +30,7 @@ class ErrorCode(StrEnum):
     SECOND_FACTOR_REQUIRED = "second_factor_required"
     SECOND_FACTOR_FAILED = "second_factor_failed"
     ENROLMENT_REQUIRED = "second_factor_enrolment_required"
+    TENANT_SUSPENDED = "tenant_suspended"
     UNAVAILABLE = "unavailable"
     OUTCOME_UNKNOWN = "outcome_unknown"
     INTERNAL = "internal"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from actors.protocol.commands import IncidentLink
 from actors.protocol.event import MaybeRole, Structured
 from actors.protocol.findings import Finding
+from actors.protocol.markings import Clearance, Marking
 from actors.protocol.people_events import (
     InvitationAccepted,
     InvitationRevoked,
@@ -35,6 +36,7 @@ from actors.protocol.second_factor_events import (
     SecondFactorRemoved,
     SecondFactorReset,
 )
+from actors.protocol.tenancy import FirstAdministrator, TenantProfile
 
 MESSAGE = "message"
 
@@ -48,6 +50,16 @@ class MessagePosted:
     thread: int | None
 
 
+class MarkedMessagePosted(Structured):
+    """Somebody said something that is marked by itself. `thread` is kept where a message has it: outside
+    of the content."""
+
+    kind: ClassVar[str] = "marked_message"
+    text: str
+    marking: Marking
+    thread: int | None = Field(default=None, exclude=True)
+
+
 class RoomCreated(Structured):
     kind: ClassVar[str] = "room_created"
     name: str
@@ -55,6 +67,15 @@ class RoomCreated(Structured):
     incident: IncidentLink | None
     members: dict[str, RoomRole]
     open_to: tuple[Role, ...]
+    marking: Marking | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class RoomMarked(Structured):
+    """How a room was marked, and how it is."""
+
+    kind: ClassVar[str] = "room_marked"
+    before: Marking
+    after: Marking
 
 
 class RoomRenamed(Structured):
@@ -118,10 +139,12 @@ class Profile(BaseModel):
     email: str | None
     role: Role
     custom_role: MaybeRole = None
+    clearance: Clearance | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class UserChanged(Structured):
-    """A user's facts before and after; another role ends the sessions that have the old one."""
+    """A user's facts before and after; another role or clearance ends the sessions that
+    have the old one. The clearance is left out where it was the lowest and is."""
 
     kind: ClassVar[str] = "user_changed"
     user: str
@@ -276,16 +299,108 @@ class EvidenceRead(Structured):
     details: dict[str, str]
 
 
+class TenantRequested(Structured):
+    kind: ClassVar[str] = "tenant_requested"
+    tenant: str
+    profile: TenantProfile
+    administrator: FirstAdministrator | None
+
+
+class TenantAdopted(Structured):
+    kind: ClassVar[str] = "tenant_adopted"
+    tenant: str
+    name: str
+
+
+class TenantCreated(Structured):
+    kind: ClassVar[str] = "tenant_created"
+    tenant: str
+
+
+class TenantChanged(Structured):
+    kind: ClassVar[str] = "tenant_changed"
+    tenant: str
+    before: TenantProfile
+    after: TenantProfile
+
+
+class TenantSuspended(Structured):
+    kind: ClassVar[str] = "tenant_suspended"
+    tenant: str
+    reason: str
+
+
+class TenantResumed(Structured):
+    kind: ClassVar[str] = "tenant_resumed"
+    tenant: str
+
+
+class TenantDeletionRequested(Structured):
+    """The keys may be destroyed from `due_ms` (Unix milliseconds) on."""
+
+    kind: ClassVar[str] = "tenant_deletion_requested"
+    tenant: str
+    reason: str
+    due_ms: int
+
+
+class TenantDeletionCancelled(Structured):
+    kind: ClassVar[str] = "tenant_deletion_cancelled"
+    tenant: str
+
+
+class TenantDestructionBegun(Structured):
+    kind: ClassVar[str] = "tenant_destruction_begun"
+    tenant: str
+
+
+class TenantDestroyed(Structured):
+    kind: ClassVar[str] = "tenant_destroyed"
+    tenant: str
+
+
+class TenantGranted(Structured):
+    """What a user of the platform tenant may read of a tenant, as somebody of which role."""
+
+    kind: ClassVar[str] = "tenant_granted"
+    tenant: str
+    user: str
+    former: Role | None
+    granted: Role | None
+
+
+class TenantLocked(Structured):
+    """Nobody of this tenant signs in any more, or everybody does again."""
+
+    kind: ClassVar[str] = "tenant_locked"
+    locked: bool
+    reason: str
+
+
 RoomEventType = (
     MessagePosted
+    | MarkedMessagePosted
     | RoomCreated
     | RoomRenamed
+    | RoomMarked
     | MemberAdded
     | MemberRemoved
     | RoomClosed
     | RoomReopened
     | FindingRecorded
     | CommandRefused
+)
+ManagedTenantEvent = (
+    TenantRequested
+    | TenantAdopted
+    | TenantCreated
+    | TenantChanged
+    | TenantSuspended
+    | TenantResumed
+    | TenantDeletionRequested
+    | TenantDeletionCancelled
+    | TenantDestructionBegun
+    | TenantDestroyed
 )
 TenantEventType = (
     UserCreated
@@ -308,6 +423,9 @@ TenantEventType = (
     | EvidenceRead
     | SecondFactorEvent
     | PeopleEvent
+    | ManagedTenantEvent
+    | TenantGranted
+    | TenantLocked
     | CommandRefused
 )
 EventType = RoomEventType | TenantEventType
@@ -315,8 +433,10 @@ EventType = RoomEventType | TenantEventType
 STRUCTURED: dict[str, type[Structured]] = {
     model.kind: model
     for model in (
+        MarkedMessagePosted,
         RoomCreated,
         RoomRenamed,
+        RoomMarked,
         MemberAdded,
         MemberRemoved,
         RoomClosed,
@@ -357,6 +477,18 @@ STRUCTURED: dict[str, type[Structured]] = {
         UserInvited,
         InvitationRevoked,
         InvitationAccepted,
+        TenantRequested,
+        TenantAdopted,
+        TenantCreated,
+        TenantChanged,
+        TenantSuspended,
+        TenantResumed,
+        TenantDeletionRequested,
+        TenantDeletionCancelled,
+        TenantDestructionBegun,
+        TenantDestroyed,
+        TenantGranted,
+        TenantLocked,
     )
 }
 """Every structured kind."""

@@ -29,6 +29,9 @@ RoleId = Annotated[str, StringConstraints(pattern=ROLE_PATTERN)]
 TENANT_ROOM: Final = "_tenant"
 """The mailbox and the chain of the tenant actor: the tenant's audit trail."""
 
+PLATFORM_TENANT: Final = "platform"
+"""The tenant of those who run the platform. Its own chain records what becomes of all the others."""
+
 _TOKEN: Final = re.compile(TOKEN_PATTERN)
 _TENANT: Final = re.compile(TENANT_PATTERN)
 _ROOM: Final = re.compile(ROOM_PATTERN)

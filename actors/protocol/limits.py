@@ -28,6 +28,21 @@ FAILED_SIGN_INS_MAX: Final = 1_000_000
 """Failed sign-ins that one record counts."""
 EVIDENCE_DETAILS_MAX: Final = 16
 """Things that are said about how evidence was read; there are fewer filters."""
+PICTURE_CHARS_MAX: Final = 8 * 1024
+"""Characters of a tenant's picture: a reference, or a small image."""
+PROFILE_BYTES_MAX: Final = 12 * 1024
+"""Bytes of all facts of a tenant. All profiles stand in one actor's state, and that in one document of
+MongoDB, which has at most 16 MiB."""
+MAPPING_ITEMS_MAX: Final = 50
+"""Names of one kind by which other systems know a tenant."""
+VOLUME_MAX: Final = 1_000_000_000
+"""Contracted events a second, or gigabytes a day."""
+SLA_MINUTES_MAX: Final = 366 * 24 * 60
+"""Minutes until an incident must be answered or solved."""
+DELETION_DAYS_MAX: Final = 3_650
+"""Days between the wish to delete a tenant and the destruction of its keys."""
+MANAGED_TENANTS_MAX: Final = 1_000
+"""Tenants of one platform, deleted ones included."""
 MEMBERS_MAX: Final = 5_000
 """People listed as members of one room."""
 ROLES_PER_TENANT_MAX: Final = 200

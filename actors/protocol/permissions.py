@@ -8,6 +8,7 @@ from collections.abc import Mapping, Set
 from enum import StrEnum
 from typing import Final
 
+from actors.protocol.ids import PLATFORM_TENANT
 from actors.protocol.roles import Role
 
 
@@ -35,7 +36,14 @@ class Permission(StrEnum):
     USERS_WRITE = "users.write"
     AUDIT_READ = "audit.read"
     EVIDENCE_READ = "evidence.read"
+    PLATFORM_READ = "platform.read"
+    PLATFORM_WRITE = "platform.write"
 
+
+OF_PLATFORM: Final = frozenset({Permission.PLATFORM_READ, Permission.PLATFORM_WRITE})
+"""Permissions to see and to manage tenants. They come with the platform's roles, in its tenant, only."""
+OF_TENANT: Final = frozenset(Permission) - OF_PLATFORM
+"""Permissions that a role of a tenant can permit."""
 
 PERMISSIONS: Final[Mapping[Permission, str]] = {
     Permission.DASHBOARD_READ: "See dashboards.",
@@ -60,21 +68,24 @@ PERMISSIONS: Final[Mapping[Permission, str]] = {
     Permission.AUDIT_READ: "Read the audit log.",
     Permission.EVIDENCE_READ: "Read and verify the chains of rooms that one may enter.",
 }
-"""Every permission, in words."""
+"""Every permission of a tenant's roles, in words."""
 
 _ADMINISTRATION: Final = frozenset(
     {Permission.USERS_READ, Permission.USERS_WRITE, Permission.AUDIT_READ}
 )
-_ANALYST: Final = frozenset(Permission) - _ADMINISTRATION - {Permission.INTEGRATIONS_WRITE}
+_ANALYST: Final = OF_TENANT - _ADMINISTRATION - {Permission.INTEGRATIONS_WRITE}
 _NONE: Final[frozenset[Permission]] = frozenset()
 
 BUILT_IN: Final[Mapping[Role, frozenset[Permission]]] = {
-    Role.TENANT_ADMIN: frozenset(Permission),
+    Role.TENANT_ADMIN: OF_TENANT,
     Role.ANALYST: _ANALYST,
     # A viewer writes in rooms that list him as more than an observer: the room decides, as for all.
     Role.VIEWER: frozenset(name for name in _ANALYST if name.endswith(".read"))
     - {Permission.INTEGRATIONS_READ}
     | {Permission.ROOMS_WRITE},
+    # Rooms are opened by the people of tenants.
+    Role.PLATFORM_ADMIN: frozenset(Permission) - {Permission.ROOMS_CREATE},
+    Role.PLATFORM_VIEWER: frozenset(name for name in Permission if name.endswith(".read")),
     # Systems come in by the bus, where what they may do is decided by the actors.
     Role.EXTERNAL: _NONE,
     Role.SYSTEM: _NONE,
@@ -88,9 +99,15 @@ def capability(permissions: Set[Permission]) -> Role:
     return Role.ANALYST if Permission.ROOMS_CREATE in permissions else Role.VIEWER
 
 
+def permitted(tenant: str, role: Role) -> frozenset[Permission]:
+    """What a built-in role permits in a tenant: a role of the platform is worth nothing in any other."""
+    permissions = BUILT_IN[role]
+    return permissions if tenant == PLATFORM_TENANT else permissions - OF_PLATFORM
+
+
 def known_permissions(names: object) -> frozenset[Permission]:
     """The permissions of stored names; one that this version does not know permits nothing."""
-    known = {item.value: item for item in Permission}
+    known = {item.value: item for item in OF_TENANT}
     if not isinstance(names, list | tuple | set | frozenset):
         return _NONE
     return frozenset(known[name] for name in names if name in known)

@@ -9,8 +9,14 @@ class Role(StrEnum):
     TENANT_ADMIN = "tenant_admin"
     ANALYST = "analyst"
     VIEWER = "viewer"
+    PLATFORM_ADMIN = "platform_admin"
+    PLATFORM_VIEWER = "platform_viewer"
     EXTERNAL = "external"
     SYSTEM = "system"
+
+
+PLATFORM_ROLES = frozenset({Role.PLATFORM_ADMIN, Role.PLATFORM_VIEWER})
+"""Roles that count in the platform tenant only: whoever has one manages or sees all tenants."""
 
 
 class Registration(StrEnum):

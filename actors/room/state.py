@@ -1,12 +1,13 @@
 """What a room knows of itself: all that deciding needs, and nothing that reading can answer."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
-from actors.protocol.commands import IncidentLink
+from actors.protocol.commands import Command, IncidentLink
 from actors.protocol.errors import ErrorCode, Rejection
+from actors.protocol.markings import UNMARKED, Marking
 from actors.protocol.roles import Role, RoomRole
 
 
@@ -15,6 +16,10 @@ class Moment(NamedTuple):
 
     head: int
     now_ms: int
+
+
+READERS: Final = frozenset({Role.VIEWER, Role.PLATFORM_VIEWER})
+"""Roles to which an open room is open for reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class RoomState:
     open_to: frozenset[Role] = frozenset()
     created_ms: int = 0
     created_by: str = ""
+    marking: Marking = UNMARKED
 
     @property
     def exists(self) -> bool:
@@ -39,11 +45,11 @@ class RoomState:
         """What somebody may do here; None for somebody who may not know of the room."""
         listed = self.members.get(user)
         if listed is not None:
-            return listed
+            return RoomRole.OBSERVER if role is Role.PLATFORM_VIEWER else listed
         if role is Role.SYSTEM or role is Role.EXTERNAL:
             return RoomRole.MEMBER
         if role in self.open_to:
-            return RoomRole.OBSERVER if role is Role.VIEWER else RoomRole.MEMBER
+            return RoomRole.OBSERVER if role in READERS else RoomRole.MEMBER
         return None
 
 
@@ -62,8 +68,17 @@ def refusal_to_write(state: RoomState, user: str, role: Role) -> Rejection | Non
     return None
 
 
+def is_hidden(state: RoomState, command: Command) -> bool:
+    """Whether a room needs more clearance than whoever asks has. It comes before all else: neither being
+    a member nor an administrator grants what it refuses. Systems are no persons, and have none."""
+    is_person = command.role not in (Role.SYSTEM, Role.EXTERNAL)
+    return is_person and command.clearance < state.marking.clearance
+
+
 def state_to_bytes(state: RoomState) -> bytes:
     """The state for a snapshot."""
+    # Left out where it says nothing: states of before there was such a thing keep their bytes.
+    marked = {} if state.marking == UNMARKED else {"marking": state.marking.model_dump()}
     return orjson.dumps(
         {
             "name": state.name,
@@ -74,6 +89,7 @@ def state_to_bytes(state: RoomState) -> bytes:
             "open_to": sorted(state.open_to),
             "created_ms": state.created_ms,
             "created_by": state.created_by,
+            **marked,
         }
     )
 
@@ -91,4 +107,5 @@ def state_from_bytes(data: bytes) -> RoomState:
         open_to=frozenset(Role(role) for role in fields["open_to"]),
         created_ms=fields["created_ms"],
         created_by=fields["created_by"],
+        marking=Marking(**fields.get("marking", {})),
     )

@@ -50,6 +50,7 @@ class ActorProcess:
         self._workers: dict[str, TenantWorker] = {}
         self._tenants: dict[str, TenantRow] = {}
         self._knows_tenants = False
+        self._events: dict[str, asyncio.Task[None]] = {}
         self._spawned: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
         self._group = asyncio.TaskGroup()
@@ -124,7 +125,14 @@ class ActorProcess:
             if row.id not in self._tenants:
                 self._tenants[row.id] = row
                 self._spawn(self._per_tenant(row), f"events of {row.id}")
+                self._events[row.id] = self._spawned[-1]
+        gone = self._tenants.keys() - {row.id for row in rows}
+        await end([self._events.pop(tenant) for tenant in gone])
         await self._lanes.set_tenants(rows)
+        for tenant in gone:
+            del self._tenants[tenant]
+            # Again, now that nobody works for it: what was put down may have asked for its keys.
+            self._services.keys.forget(tenant)
         self._knows_tenants = True
 
     async def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -6,11 +6,13 @@ from actors.protocol.events import (
     EventType,
     IdentityProviderPut,
     IdentityProviderRemoved,
+    ManagedTenantEvent,
     PasswordChanged,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
     SessionsEnded,
+    TenantGranted,
     UserChanged,
     UserCreated,
     UserDeleted,
@@ -19,7 +21,7 @@ from actors.protocol.events import (
     UserPasswordRehashed,
     UserSynchronised,
 )
-from actors.protocol.ids import TENANT_ROOM
+from actors.protocol.ids import PLATFORM_TENANT, TENANT_ROOM
 from actors.protocol.people_events import (
     InvitationAccepted,
     InvitationRevoked,
@@ -39,6 +41,7 @@ from actors.protocol.second_factor_events import (
     SecondFactorRemoved,
     SecondFactorReset,
 )
+from actors.protocol.tenancy import ManagedTenant
 from actors.room.state import RoomState
 from actors.runtime.mailbox import Mailbox
 from actors.tenant.state import CustomRole, Invitation, SecondFactor, TenantState, User
@@ -49,6 +52,7 @@ from store.rows import (
     DirectoryRow,
     IdentityProviderRow,
     InvitationRow,
+    ManagedTenantRow,
     PolicyRow,
     RoleRow,
     RoomRow,
@@ -96,6 +100,9 @@ def room_row(room: str, state: RoomState, applied: int) -> RoomRow:
         created_ms=state.created_ms,
         created_by=state.created_by,
         applied=applied,
+        clearance=state.marking.clearance,
+        tlp=str(state.marking.tlp),
+        pap=str(state.marking.pap),
     )
 
 
@@ -113,11 +120,13 @@ def user_row(name: str, user: User, applied: int) -> UserRow:
         directory_key=user.directory_key,
         suspended=user.suspended,
         provider_key=user.provider_key,
+        grants={tenant: str(role) for tenant, role in user.grants.items()},
         applied=applied,
         second_factor=_factor_row(user.second_factor),
         begun=_factor_row(user.begun),
         custom_role=user.custom_role,
         pending=user.pending,
+        clearance=user.clearance,
     )
 
 
@@ -144,6 +153,19 @@ def second_factor_row(state: TenantState, applied: int) -> PolicyRow:
     """The row of whether everybody of a tenant must have a second factor."""
     value = "required" if state.second_factor_required else "optional"
     return PolicyRow(SECOND_FACTOR, value, applied)
+
+
+def managed_tenant_row(name: str, tenant: ManagedTenant, applied: int) -> ManagedTenantRow:
+    """What the platform has of a tenant, as its row."""
+    return ManagedTenantRow(
+        tenant=name,
+        status=tenant.status,
+        since_ms=tenant.since_ms,
+        due_ms=tenant.due_ms,
+        profile=tenant.profile.model_dump(mode="json"),
+        administrator=tenant.administrator.model_dump() if tenant.administrator else None,
+        applied=applied,
+    )
 
 
 def registration_row(state: TenantState, applied: int) -> PolicyRow:
@@ -182,6 +204,7 @@ async def _project_tenant_event(
             | SecondFactorBegun()
             | SecondFactorRemoved()
             | RecoveryCodesReplaced()
+            | TenantGranted()
         ):
             row = user_row(event.user, state.users[event.user], applied)
             await projections.save_user(row)
@@ -230,19 +253,32 @@ async def _project_people_event(
                 await projections.forget_invitation(event.invitation)
         case RoleCreated() | RoleChanged() | RoleDeleted():
             await projections.save_role(role_row(event.role, state.roles.get(event.role), applied))
-        case RegistrationSet():
-            await projections.save_policy(registration_row(state, applied))
         case UserInvited() if event.invitation in state.invitations:
             invitation = state.invitations[event.invitation]
             await projections.save_invitation(invitation_row(event.invitation, invitation))
+        case InvitationRevoked():
+            await projections.forget_invitation(event.invitation)
+        case _:
+            await _project_setting(projections, state, applied, event)
+
+
+async def _project_setting(
+    projections: Projections, state: TenantState, applied: int, event: EventType
+) -> None:
+    match event:
+        case RegistrationSet():
+            await projections.save_policy(registration_row(state, applied))
         case SecondFactorPolicySet():
             await projections.save_policy(second_factor_row(state, applied))
         case DirectoryPut() | DirectoryRemoved():
             await projections.save_directory(directory_row(state, applied))
         case IdentityProviderPut() | IdentityProviderRemoved():
             await projections.save_identity_provider(identity_provider_row(state, applied))
-        case InvitationRevoked():
-            await projections.forget_invitation(event.invitation)
+        case _ if isinstance(event, ManagedTenantEvent):
+            # Whatever another tenant's chain may say, it says nothing about tenants.
+            if projections.tenant == PLATFORM_TENANT:
+                managed = managed_tenant_row(event.tenant, state.tenants[event.tenant], applied)
+                await projections.save_managed_tenant(managed)
         case _:
             return
 

@@ -22,7 +22,7 @@ from actors.runtime.projector import project
 from actors.runtime.recovery import Recovery
 from actors.runtime.services import Services
 from store.chain import Cursor, Head
-from store.errors import WrongPlace
+from store.errors import KeyMissing, WrongPlace
 from store.log import TenantLog
 
 log = structlog.get_logger(__name__)
@@ -111,7 +111,7 @@ class TenantWorker:
             async with asyncio.timeout(PUT_DOWN_S), self._committing:
                 await self._save_lanes()
                 await self._put_down(self.mailboxes.of_lane(lane.number))
-        except (TimeoutError, PyMongoError) as error:
+        except (TimeoutError, PyMongoError, KeyMissing) as error:
             log.warning("lane.not_put_down", tenant=self.tenant, error=repr(error))
             self.mailboxes.forget_lane(lane.number)
         self._lanes.discard(lane)

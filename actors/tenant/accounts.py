@@ -29,8 +29,8 @@ from actors.protocol.events import (
 )
 from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role
-from actors.tenant import sessions
-from actors.tenant.rights import may, refusal_to_give, refusal_to_touch
+from actors.tenant import clearance, sessions
+from actors.tenant.rights import ADMINISTRATORS, may, refusal_to_give, refusal_to_touch
 from actors.tenant.state import TenantState, User
 from actors.tenant.users import PEOPLE, is_taken, unfit_text
 
@@ -71,6 +71,7 @@ def evolve(state: TenantState, event: UserEvent) -> TenantState:
                 role=after.role,
                 custom_role=after.custom_role,
             )
+            user = clearance.granted(user, after)
         case UserDisabled():
             user, ended = replace(user, disabled=True), event.sessions
         case UserEnabled():
@@ -86,12 +87,14 @@ def evolve(state: TenantState, event: UserEvent) -> TenantState:
 
 
 def update(state: TenantState, command: UpdateUser) -> UserChanged | Rejection:
-    """Change a user's name, e-mail or role."""
+    """Change a user's name, e-mail, role or clearance."""
     another = command.user_role is not None or command.custom_role is not None
-    user = _subject(state, command, command.user, self_too=not another)
+    own = not another and command.user_clearance is None
+    user = _subject(state, command, command.user, self_too=own)
     if isinstance(user, Rejection):
         return user
-    if not user.is_local:
+    facts = another or command.display_name is not None or command.email is not None
+    if not user.is_local and facts:
         return _kept_by_directory("name, e-mail and role")
     role, custom_role = user.role, user.custom_role
     if another:
@@ -101,25 +104,29 @@ def update(state: TenantState, command: UpdateUser) -> UserChanged | Rejection:
     beyond = refusal_to_give(state, command, role, custom_role) if another else None
     if beyond is not None:
         return beyond
-    if role is not Role.TENANT_ADMIN and _is_last_administrator(state, command.user):
+    if role is not user.role and _is_last_administrator(state, command.user):
         return _last_administrator()
     email = user.email if command.email is None else command.email.strip() or None
-    unfit = unfit_text(command.display_name, email)
+    level = user.clearance if command.user_clearance is None else command.user_clearance
+    unfit = unfit_text(command.display_name, email) or clearance.refusal_to_grant(
+        state, command, user.clearance, level
+    )
     if unfit is not None:
         return unfit
     if email is not None and is_taken(state, {email.casefold()}, but=command.user):
         return Rejection(ErrorCode.CONFLICT, "the e-mail is taken")
     return UserChanged(
         user=command.user,
-        before=_profile(user),
+        before=_profile(user, level),
         after=Profile(
             display_name=command.display_name or user.display_name,
             email=email,
             role=role,
             custom_role=custom_role,
+            clearance=clearance.told(level, user.clearance),
         ),
         sessions=()
-        if (role, custom_role) == (user.role, user.custom_role)
+        if (role, custom_role, level) == (user.role, user.custom_role, user.clearance)
         else sessions.of_user(state, command.user),
     )
 
@@ -174,6 +181,9 @@ def set_password(state: TenantState, command: SetPassword) -> PasswordChanged | 
         return user
     if not user.is_local:
         return _kept_by_directory("password")
+    beyond = clearance.refusal_to_speak_for(state, command, command.user)
+    if beyond is not None:
+        return beyond
     if command.keep is not None:
         session = state.sessions.get(command.keep)
         if command.actor != command.user or session is None or session.user != command.user:
@@ -216,12 +226,9 @@ def _subject(
 
 
 def _is_last_administrator(state: TenantState, name: str) -> bool:
-    active = [
-        key
-        for key, user in state.users.items()
-        if user.is_active and user.role is Role.TENANT_ADMIN
-    ]
-    return active == [name]
+    role = state.users[name].role
+    active = [key for key, user in state.users.items() if user.is_active and user.role is role]
+    return role in ADMINISTRATORS and active == [name]
 
 
 def _last_administrator() -> Rejection:
@@ -234,10 +241,11 @@ def _kept_by_directory(what: str) -> Rejection:
     return Rejection(ErrorCode.CONFLICT, detail)
 
 
-def _profile(user: User) -> Profile:
+def _profile(user: User, level: int) -> Profile:
     return Profile(
         display_name=user.display_name,
         email=user.email,
         role=user.role,
         custom_role=user.custom_role,
+        clearance=clearance.told(user.clearance, level),
     )

@@ -28,6 +28,7 @@ from actors.tenant import (
     passwords,
     people,
     sessions,
+    tenancy,
     users,
 )
 from actors.tenant.state import TenantState
@@ -65,10 +66,13 @@ def decide(state: TenantState, command: TenantCommand, now_ms: int) -> TenantEve
 
 def _by_subject(
     state: TenantState,
-    command: directory.DirectoryCommand
-    | identity_provider.ProviderCommand
-    | enrolment.EnrolmentCommand
-    | PeopleCommand,
+    command: (
+        directory.DirectoryCommand
+        | identity_provider.ProviderCommand
+        | enrolment.EnrolmentCommand
+        | tenancy.TenancyCommand
+        | PeopleCommand
+    ),
     now_ms: int,
 ) -> TenantEventType | Rejection:
     if isinstance(command, directory.DirectoryCommand):
@@ -77,4 +81,6 @@ def _by_subject(
         return identity_provider.decide(state, command)
     if isinstance(command, enrolment.EnrolmentCommand):
         return enrolment.decide(state, command)
+    if isinstance(command, tenancy.TenancyCommand):
+        return tenancy.decide(state, command, now_ms)
     return people.decide(state, command, now_ms)

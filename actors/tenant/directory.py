@@ -18,7 +18,7 @@ from actors.protocol.events import (
 )
 from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role
-from actors.tenant import sessions
+from actors.tenant import clearance, sessions
 from actors.tenant.rights import may, refusal_to_give, refusal_to_touch
 from actors.tenant.state import Directory, TenantState, User
 from actors.tenant.users import PEOPLE, is_taken, unfit_text
@@ -73,7 +73,8 @@ def put(state: TenantState, command: PutDirectory) -> DirectoryPut | Rejection:
     beyond = _refusal(state, command, command.settings)
     if beyond is not None:
         return beyond
-    return DirectoryPut(
+    refused = clearance.refusal_to_vouch(state, command)
+    return refused or DirectoryPut(
         before=_shown(state.directory),
         after=_shown(Directory(command.settings, command.secret)),
         settings=command.settings,

@@ -23,7 +23,7 @@ from actors.protocol.second_factor_events import (
     SecondFactorRemoved,
     SecondFactorReset,
 )
-from actors.tenant import sessions
+from actors.tenant import clearance, sessions
 from actors.tenant.rights import may, refusal_to_touch
 from actors.tenant.second_factor import refusal_of_proof, spent
 from actors.tenant.state import SecondFactor, TenantState, User
@@ -166,7 +166,9 @@ def reset(state: TenantState, command: ResetSecondFactor) -> SecondFactorReset |
     user = state.users.get(command.user)
     if user is None:
         return Rejection(ErrorCode.NOT_FOUND, "there is no such user")
-    beyond = refusal_to_touch(state, command, user)
+    beyond = refusal_to_touch(state, command, user) or clearance.refusal_to_speak_for(
+        state, command, command.user
+    )
     if beyond is not None:
         return beyond
     if user.second_factor is None and user.begun is None:

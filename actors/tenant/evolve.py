@@ -13,6 +13,18 @@ from actors.protocol.events import (
     SessionOpened,
     SessionRefreshed,
     SessionsEnded,
+    TenantAdopted,
+    TenantChanged,
+    TenantCreated,
+    TenantDeletionCancelled,
+    TenantDeletionRequested,
+    TenantDestroyed,
+    TenantDestructionBegun,
+    TenantGranted,
+    TenantLocked,
+    TenantRequested,
+    TenantResumed,
+    TenantSuspended,
     UserChanged,
     UserCreated,
     UserDeleted,
@@ -40,6 +52,7 @@ from actors.tenant import (
     passwords,
     people,
     sessions,
+    tenancy,
     users,
 )
 from actors.tenant.state import TenantState
@@ -69,6 +82,18 @@ STATE_KINDS = frozenset(
         SecondFactorReset,
         RecoveryCodesReplaced,
         SecondFactorPolicySet,
+        TenantRequested,
+        TenantAdopted,
+        TenantCreated,
+        TenantChanged,
+        TenantSuspended,
+        TenantResumed,
+        TenantDeletionRequested,
+        TenantDeletionCancelled,
+        TenantDestructionBegun,
+        TenantDestroyed,
+        TenantGranted,
+        TenantLocked,
     )
 ).union(people.STATE_KINDS)
 """Kinds that change the state."""
@@ -102,6 +127,8 @@ def _by_subject(state: TenantState, event: EventType, at_ms: int) -> TenantState
         return identity_provider.evolve(state, event)
     if isinstance(event, enrolment.FactorEvent):
         return enrolment.evolve(state, event)
+    if isinstance(event, tenancy.TenancyEvent):
+        return tenancy.evolve(state, event, at_ms)
     if isinstance(event, PeopleEvent):
         return people.evolve(state, event, at_ms)
     if isinstance(event, SecondFactorPolicySet):

@@ -10,6 +10,7 @@ from actors.protocol.people_events import InvitationAccepted, InvitationRevoked,
 from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role
 from actors.tenant.rights import may, refusal_to_give
+from actors.tenant.sessions import SUSPENDED
 from actors.tenant.state import Invitation, TenantState, User
 from actors.tenant.users import PEOPLE, is_taken, unfit_text
 
@@ -71,6 +72,8 @@ def accept(
         or (known.custom_role is not None and known.custom_role not in state.roles)
     ):
         return Rejection(ErrorCode.NOT_FOUND, NOT_VALID)
+    if state.locked:
+        return Rejection(ErrorCode.TENANT_SUSPENDED, SUSPENDED)
     unfit = unfit_text(command.username, command.display_name)
     if unfit is not None:
         return unfit

@@ -35,7 +35,7 @@ def register(
     refused here is refused whatever names there are."""
     if command.role is not Role.SYSTEM:
         return Rejection(ErrorCode.FORBIDDEN, "only the gateway registers somebody")
-    if state.registration is Registration.CLOSED:
+    if state.registration is Registration.CLOSED or state.locked:
         return Rejection(ErrorCode.FORBIDDEN, "people don't register themselves here")
     unfit = unfit_text(command.username, command.email, command.display_name)
     if unfit is not None:

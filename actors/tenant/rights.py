@@ -7,9 +7,10 @@ users could make himself an administrator by way of another.
 from actors.protocol.commands import Command
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.permissions import BUILT_IN, Permission, known_permissions
-from actors.protocol.roles import Role
+from actors.protocol.roles import PLATFORM_ROLES, Role
 from actors.tenant.state import TenantState, User
 
+ADMINISTRATORS = frozenset({Role.TENANT_ADMIN, Role.PLATFORM_ADMIN})
 NO_SUCH_ROLE = "there is no such role"
 
 
@@ -50,8 +51,17 @@ def reaches(state: TenantState, command: Command, permissions: frozenset[Permiss
     return known is not None and permissions <= permissions_of_user(state, known)
 
 
+def may_give_platform_roles(state: TenantState, command: Command) -> bool:
+    """Whether a command comes from an administrator of the platform. No other tenant has one: the role is
+    given by somebody who has it, and the first gets it from the operator."""
+    return may(state, command, Permission.PLATFORM_WRITE)
+
+
 def refusal_to_touch(state: TenantState, command: Command, user: User) -> Rejection | None:
     """Why whoever commands may not change this user; None if he may."""
+    # Whoever could set the password of somebody with grants had the grants.
+    if user.grants and not may_give_platform_roles(state, command):
+        return _of_the_platform()
     return _refusal_about(
         state, command, user.role, user.custom_role, "has more permissions than you"
     )
@@ -73,8 +83,11 @@ def _refusal_about(
     state: TenantState, command: Command, role: Role, custom_role: str | None, why: str
 ) -> Rejection | None:
     known = state.users.get(command.actor)
+    if role in PLATFORM_ROLES and not may_give_platform_roles(state, command):
+        # An administrator of the tenant must not become one of the platform.
+        return _of_the_platform()
     administers = command.role is Role.SYSTEM or (
-        known is not None and known.custom_role is None and known.role is Role.TENANT_ADMIN
+        known is not None and known.custom_role is None and known.role in ADMINISTRATORS
     )
     # All permissions together still make no administrator: he is one in rooms too.
     allowed = administers or (
@@ -82,3 +95,7 @@ def _refusal_about(
         and reaches(state, command, permissions_of(state, role, custom_role))
     )
     return None if allowed else Rejection(ErrorCode.FORBIDDEN, f"that user {why}")
+
+
+def _of_the_platform() -> Rejection:
+    return Rejection(ErrorCode.FORBIDDEN, "this is for the platform's administrators")

@@ -8,7 +8,7 @@ from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.limits import ROLES_PER_TENANT_MAX
 from actors.protocol.people_commands import CreateRole, DeleteRole, UpdateRole
 from actors.protocol.people_events import RoleChanged, RoleCreated, RoleDeleted, RoleFacts
-from actors.protocol.permissions import Permission, known_permissions
+from actors.protocol.permissions import OF_TENANT, Permission, known_permissions
 from actors.protocol.roles import Role
 from actors.tenant.rights import NO_SUCH_ROLE, may, reaches
 from actors.tenant.state import CustomRole, TenantState
@@ -97,6 +97,8 @@ def delete(state: TenantState, command: DeleteRole) -> RoleDeleted | Rejection:
 def _beyond(
     state: TenantState, command: Command, permissions: frozenset[Permission]
 ) -> Rejection | None:
+    if not permissions <= OF_TENANT:
+        return Rejection(ErrorCode.INVALID, "only the platform's own roles manage tenants")
     if reaches(state, command, permissions):
         return None
     return Rejection(ErrorCode.FORBIDDEN, "a role can't permit more than is permitted to you")

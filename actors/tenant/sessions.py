@@ -25,6 +25,7 @@ from actors.tenant import identity_provider, second_factor
 from actors.tenant.rights import may, refusal_to_touch
 from actors.tenant.state import Session, TenantState
 
+SUSPENDED = "the company's access is suspended; ask whoever runs the platform"
 REUSED = "a refresh token was used twice"
 
 
@@ -35,9 +36,14 @@ def open_session(
     user = state.users.get(command.user)
     if user is None or not user.is_active:
         return Rejection(ErrorCode.LOGIN_FAILED, "unknown user or wrong password")
+    if state.locked:
+        # Said to those only who have shown their password.
+        return Rejection(ErrorCode.TENANT_SUSPENDED, SUSPENDED)
     told = (command.role, command.custom_role)
     if command.role is not Role.SYSTEM and told != (user.role, user.custom_role):
         # The token would speak for a role that he has lost since the gateway looked.
+        return Rejection(ErrorCode.LOGIN_FAILED, "the user was changed meanwhile; sign in again")
+    if command.clearance != user.clearance and command.role is not Role.SYSTEM:
         return Rejection(ErrorCode.LOGIN_FAILED, "the user was changed meanwhile; sign in again")
     if not identity_provider.vouches_for(state, user):
         return Rejection(ErrorCode.LOGIN_FAILED, identity_provider.NOT_ANY_MORE)
@@ -68,9 +74,14 @@ def refresh(
     session = state.sessions.get(command.session)
     if session is None or session.expires_ms <= now_ms:
         return Rejection(ErrorCode.SESSION_ENDED, "the session has ended; sign in again")
+    if state.locked:
+        return SessionEnded(session=command.session, reason="the tenant is suspended")
     user = state.users.get(session.user)
     if user is None or not user.is_active:
         return SessionEnded(session=command.session, reason="the user is disabled")
+    if command.clearance > user.clearance:
+        # The next token would speak for a clearance that he has lost since the gateway looked.
+        return Rejection(ErrorCode.SESSION_ENDED, "the user was changed meanwhile; sign in again")
     if command.presented != session.refresh:
         return SessionEnded(session=command.session, reason=REUSED)
     if not identity_provider.vouches_for(state, user):

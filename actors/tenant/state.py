@@ -5,7 +5,9 @@ from typing import Any
 
 import orjson
 
+from actors.protocol.markings import LOWEST
 from actors.protocol.roles import Registration, Role
+from actors.protocol.tenancy import ManagedTenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,10 @@ class User:
 
     pending: bool = False
     """He has registered himself, and nobody has approved him yet."""
+
+    grants: dict[str, Role] = field(default_factory=dict)
+    """Other tenants that a user of the platform tenant may read, and as somebody of which role."""
+    clearance: int = LOWEST
 
     @property
     def is_active(self) -> bool:
@@ -107,7 +113,10 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class TenantState:
-    """A tenant as of its last event. Ended and expired sessions are left out."""
+    """A tenant as of its last event. Ended and expired sessions are left out.
+
+    `locked`: nobody may sign in. `tenants` are those that the platform tenant manages; no other has any.
+    """
 
     users: dict[str, User] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -117,6 +126,8 @@ class TenantState:
     roles: dict[str, CustomRole] = field(default_factory=dict)
     registration: Registration = Registration.CLOSED
     invitations: dict[str, Invitation] = field(default_factory=dict)
+    locked: bool = False
+    tenants: dict[str, ManagedTenant] = field(default_factory=dict)
 
 
 def state_to_bytes(state: TenantState) -> bytes:
@@ -135,6 +146,12 @@ def state_to_bytes(state: TenantState) -> bytes:
         fields["registration"] = state.registration
     if state.invitations:
         fields["invitations"] = state.invitations
+    if state.locked:
+        fields["locked"] = True
+    if state.tenants:
+        fields["tenants"] = {
+            name: tenant.model_dump(mode="json") for name, tenant in state.tenants.items()
+        }
     return orjson.dumps(fields)
 
 
@@ -142,11 +159,13 @@ def _user_fields(user: User) -> dict[str, Any]:
     fields = asdict(user)
     # Left out where it says nothing: states of before there was such a thing keep their bytes.
     for name in (
-        *("deleted", "directory_key", "suspended", "custom_role", "pending"),
+        *("deleted", "directory_key", "suspended", "custom_role", "pending", "grants"),
         *("second_factor", "begun", "used_step", "provider_key"),
     ):
         if not fields[name]:
             del fields[name]
+    if user.clearance == LOWEST:
+        del fields["clearance"]
     return fields
 
 
@@ -178,6 +197,11 @@ def state_from_bytes(data: bytes) -> TenantState:
             name: Invitation(**{**item, "role": Role(item["role"])})
             for name, item in fields.get("invitations", {}).items()
         },
+        locked=fields.get("locked", False),
+        tenants={
+            name: ManagedTenant.model_validate(tenant)
+            for name, tenant in fields.get("tenants", {}).items()
+        },
     )
 
 
@@ -187,5 +211,6 @@ def _user(fields: dict[str, Any]) -> User:
         for name in ("second_factor", "begun")
         if name in fields
     }
+    grants = {tenant: Role(role) for tenant, role in fields.get("grants", {}).items()}
     role = Role(fields["role"])
-    return User(**{**fields, "role": role, **factors})
+    return User(**{**fields, "role": role, "grants": grants, **factors})

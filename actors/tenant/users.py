@@ -8,14 +8,14 @@ from actors.protocol.commands import CreateUser
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import UserCreated
 from actors.protocol.permissions import Permission
-from actors.protocol.roles import Role
+from actors.protocol.roles import PLATFORM_ROLES, Role
 from actors.tenant.rights import may, refusal_to_give
 from actors.tenant.state import TenantState, User
 
 _HIDDEN: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]"
 )
-PEOPLE = frozenset({Role.TENANT_ADMIN, Role.ANALYST, Role.VIEWER})
+PEOPLE = frozenset({Role.TENANT_ADMIN, Role.ANALYST, Role.VIEWER, *PLATFORM_ROLES})
 
 
 def create(state: TenantState, command: CreateUser) -> UserCreated | Rejection:

@@ -44,9 +44,13 @@ async def _verify(tenant: str | None) -> list[TenantVerdict]:
     connection = MongoConnection(url, app_name="wardroom-verify")
     try:
         keys = KeyRing(connection, root)
-        rows = await Reader(connection, keys).tenants()
-        names = [row.id for row in rows if tenant in (None, row.id)]
-        return [await verify_tenant(connection, keys, name) for name in names]
+        reader = Reader(connection, keys)
+        living, destroyed = await reader.tenants(), await reader.destroyed_tenants()
+        return [
+            await verify_tenant(connection, keys, name, headers_only=name in destroyed)
+            for name in [*(row.id for row in living), *destroyed]
+            if tenant in (None, name)
+        ]
     except StoreError as error:
         fail(str(error), CANNOT_VERIFY)
     finally:
@@ -69,6 +73,8 @@ def _show(verdicts: list[TenantVerdict], *, as_json: bool) -> None:
     for verdict in verdicts:
         records = sum(room.records for room in verdict.rooms)
         word = "verified" if verdict.verified else "TAMPERING FOUND"
+        if verdict.headers_only:
+            word += " (headers only: its keys are destroyed)"
         typer.echo(
             f"{verdict.tenant}: {word}: {len(verdict.rooms)} chains, {records} records "
             f"in {verdict.seconds:.1f} s"
@@ -87,6 +93,7 @@ def _as_object(verdict: TenantVerdict) -> dict[str, Any]:
     return {
         "tenant": verdict.tenant,
         "verified": verdict.verified,
+        "headers_only": verdict.headers_only,
         "rooms": [
             {
                 "room": room.room,

@@ -10,6 +10,7 @@ COMMANDS: Final = {
     "gateway": "deploy.cli.process",
     "actors": "deploy.cli.process",
     "connectors": "deploy.cli.process",
+    "provisioner": "deploy.cli.process",
     "up": "deploy.cli.up",
     "room": "deploy.cli.talk",
     "event": "deploy.cli.talk",

@@ -8,7 +8,7 @@ from typing import Final
 import typer
 import uvloop
 
-from deploy.processes import run_actors, run_connectors, run_gateway
+from deploy.processes import run_actors, run_connectors, run_gateway, run_provisioner
 from deploy.settings import ProcessSettings, SettingMissing
 
 GC_YOUNG_OBJECTS: Final = 20_000
@@ -34,6 +34,11 @@ def register(app: typer.Typer) -> None:
     def connectors() -> None:
         """Run a connector process."""
         run(run_connectors)
+
+    @app.command()
+    def provisioner() -> None:
+        """Run the process that makes, suspends and destroys tenants; it alone holds all keys."""
+        run(run_provisioner)
 
 
 def run(process: Callable[[ProcessSettings], Awaitable[None]]) -> None:

@@ -10,6 +10,7 @@ import orjson
 import typer
 
 from actors.protocol.errors import OutcomeUnknown, Refusal
+from actors.protocol.markings import CLEARANCES
 from connectors.http import TransportError
 from deploy.api import Api, ApiError
 from deploy.context import READY_FILE, NoStack, Ready, default_data_dir
@@ -62,6 +63,13 @@ def run(work: Callable[[], Awaitable[Result]]) -> Result:
         fail(f"the server can't be reached: {error}; is './wardroom up' running?", 5)
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
+
+
+def clearance_of(level: str) -> int:
+    """The place of a clearance in the scale; ends the command if there is none of this name."""
+    if level not in CLEARANCES:
+        fail(f"there is no clearance {level!r}; there are: {', '.join(CLEARANCES)}", 3)
+    return CLEARANCES.index(level)
 
 
 def fail(message: str, status: int) -> NoReturn:

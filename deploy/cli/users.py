@@ -16,19 +16,26 @@ from actors.protocol.commands import (
     Origin,
     ResetSecondFactor,
     SetPassword,
+    UpdateUser,
 )
-from actors.protocol.ids import TENANT_ROOM, time_ordered_id
-from actors.protocol.roles import Role
+from actors.protocol.ids import PLATFORM_TENANT, TENANT_ROOM, time_ordered_id
+from actors.protocol.markings import CLEARANCES
+from actors.protocol.roles import PLATFORM_ROLES, Role
 from deploy.cli.administration import Json, platform_servers
-from deploy.cli.session import fail, run, show
+from deploy.cli.session import clearance_of, fail, run, show
 from deploy.context import User
 from deploy.people import OPERATOR, create_user, new_password, operator_client
+from deploy.provision.provisioner import ensure_platform_tenant
+from deploy.provision.tenants import open_platform
 from gateway.passwords import hash_password
 from store.driver import MongoConnection
 from store.keys import KeyRing, RootKey
 from store.reader import Reader, TenantReader
 from store.rows import UserRow
 
+ROLES_HELP: Final = (
+    "tenant_admin, analyst or viewer; in the tenant platform also platform_admin, platform_viewer."
+)
 PAGE_USERS: Final = 200
 """Users read from the store at a time."""
 
@@ -44,20 +51,26 @@ def register(app: typer.Typer) -> None:
     user.command("enable")(user_enable)
     user.command("password")(user_password)
     user.command("reset-second-factor")(user_reset_second_factor)
+    user.command("clearance")(user_clearance)
     app.add_typer(user, name="user")
 
 
 def user_create(
     tenant: str,
     username: str,
-    role: Annotated[str, typer.Option(help="tenant_admin, analyst or viewer.")] = "analyst",
+    role: Annotated[str, typer.Option(help=ROLES_HELP)] = "analyst",
     email: Annotated[str | None, typer.Option()] = None,
     as_json: Json = False,
 ) -> None:
     """Make a user with a generated password, shown once."""
+    if (role in PLATFORM_ROLES) and tenant != PLATFORM_TENANT:
+        fail(f"{role} is a role of the tenant {PLATFORM_TENANT!r} only", 2)
 
     async def work() -> None:
-        nats_url, _, secrets = platform_servers()
+        nats_url, mongo_url, secrets = platform_servers()
+        if tenant == PLATFORM_TENANT:
+            async with open_platform(secrets, nats_url, mongo_url) as platform:
+                await ensure_platform_tenant(platform)
         person = User(username, role, new_password())
         user_id = time_ordered_id("usr", time_ns() // 1_000_000, os.urandom(10))
         async with operator_client(nats_url, secrets) as client:
@@ -89,13 +102,12 @@ def user_list(
                     "disabled": row.disabled,
                     "deleted": row.deleted,
                     "second_factor": row.second_factor is not None,
+                    "clearance": row.clearance,
                 }
                 mark = "  (disabled)" if row.disabled else ""
-                show(
-                    answer,
-                    as_json=as_json,
-                    line=f"{row.username}  {row.custom_role or row.role}{mark}",
-                )
+                role = row.custom_role or row.role
+                line = f"{row.username}  {role}  {CLEARANCES[row.clearance]}{mark}"
+                show(answer, as_json=as_json, line=line)
 
     run(work)
 
@@ -113,6 +125,18 @@ def user_disable(
 def user_enable(tenant: str, username: str, as_json: Json = False) -> None:
     """Let a disabled user in again."""
     _change(tenant, username, lambda who: EnableUser(**who), "enabled", as_json)
+
+
+def user_clearance(
+    tenant: str,
+    username: str,
+    level: Annotated[str, typer.Argument(help=f"One of {', '.join(CLEARANCES)}.")],
+    as_json: Json = False,
+) -> None:
+    """Give a user another clearance; his sessions end at once. Where nobody has one yet, this is how it
+    begins: an administrator gives no more than he has."""
+    wanted = clearance_of(level)
+    _change(tenant, username, lambda who: UpdateUser(user_clearance=wanted, **who), level, as_json)
 
 
 def user_password(tenant: str, username: str, as_json: Json = False) -> None:

@@ -15,7 +15,7 @@ CHECKOUT: Final = Path(__file__).resolve().parents[2]
 READY_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 8.0
 
-ProcessKind = Literal["gateway", "actors", "connectors"]
+ProcessKind = Literal["gateway", "actors", "connectors", "provisioner"]
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ NATS_USERS: Final[dict[ProcessKind, NatsUser]] = {
     "gateway": "gateway",
     "actors": "actors",
     "connectors": "connectors",
+    "provisioner": "provisioner",
 }
 
 
@@ -129,6 +130,9 @@ class LocalStack:
         if kind in MONGO_USERS:
             environment["WARDROOM_MONGO_URL"] = self.mongo_url_for(MONGO_USERS[kind])
             environment["WARDROOM_ROOT_KEY_FILE"] = str(self.secrets.root_key_file)
+        if kind == "provisioner":
+            environment["WARDROOM_SECRETS_DIR"] = str(self.secrets.directory)
+            environment["WARDROOM_MONGO_URL"] = self.mongo_url_for("provisioner")
         return environment
 
     async def start_process(
@@ -146,7 +150,7 @@ class LocalStack:
 
     async def stop(self) -> None:
         """Stop in order: who takes work, who does it, where it is kept."""
-        for kind in ("gateway", "connectors", "actors"):
+        for kind in ("gateway", "connectors", "provisioner", "actors"):
             running = [child for child in self.children if child.kind == kind]
             await stop_all([child for child in running if child.process.returncode is None])
         for server in (self.nats, self.mongo):

@@ -10,6 +10,7 @@ from deploy.provision.errors import ProvisionError
 from deploy.provision.nats_jwt import claims_of, says_the_same
 
 UPDATE: Final = "$SYS.REQ.CLAIMS.UPDATE"
+DELETE: Final = "$SYS.REQ.CLAIMS.DELETE"
 ANSWER_TIMEOUT_S: Final = 5.0
 
 
@@ -37,6 +38,25 @@ async def push_account(system: Client, token: str) -> bool:
             "start it with the configuration made from these secrets",
         )
     return True
+
+
+async def delete_account(system: Client, token: str) -> None:
+    """Make the servers forget an account; who is connected to it is cut off.
+
+    Args:
+        system: a connection as the user `system`.
+        token: the deletion, signed by the operator. An account that is gone already is fine.
+
+    Raises:
+        ProvisionError: the servers don't take accounts this way, or refused.
+    """
+    answer = json.loads(await _asked(system, DELETE, token.encode()))
+    if "error" in answer:
+        raise ProvisionError(
+            "account_kept",
+            f"the NATS server kept an account: {answer['error'].get('description', 'no reason')}",
+            "start it with the configuration made from these secrets",
+        )
 
 
 def _lookup(account: str) -> str:

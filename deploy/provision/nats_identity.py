@@ -70,10 +70,12 @@ def core_account_token(secrets: Secrets, issued_at: int) -> str:
     return sign(secrets.operator_seed(), subject, CORE_ACCOUNT, nats, issued_at)
 
 
-def tenant_account_token(secrets: Secrets, tenant: str, issued_at: int) -> str:
-    """The token of a tenant's account: no streams, no exports, one import."""
+def tenant_account_token(
+    secrets: Secrets, tenant: str, issued_at: int, *, closed: bool = False
+) -> str:
+    """The token of a tenant's account: no streams, no exports, one import; `closed`: and no connections."""
     bounds = {
-        "conn": TENANT_CONNECTIONS_MAX,
+        "conn": 0 if closed else TENANT_CONNECTIONS_MAX,
         "subs": TENANT_SUBSCRIPTIONS_MAX,
         "payload": TENANT_PAYLOAD_BYTES_MAX,
         "imports": 1,
@@ -91,6 +93,13 @@ def tenant_account_token(secrets: Secrets, tenant: str, issued_at: int) -> str:
     nats = _account({"limits": _limits(bounds), "imports": [service]})
     subject = public_key(secrets.tenant_seed(tenant))
     return sign(secrets.operator_seed(), subject, account_name(tenant), nats, issued_at)
+
+
+def deletion_token(secrets: Secrets, tenant: str, issued_at: int) -> str:
+    """The operator's word that a tenant's account is to be taken away."""
+    operator = public_key(secrets.operator_seed())
+    nats = {"type": "generic", "accounts": [public_key(secrets.tenant_seed(tenant))]}
+    return sign(secrets.operator_seed(), operator, OPERATOR_NAME, nats, issued_at)
 
 
 def ensure_credentials(secrets: Secrets, user: NatsUser) -> Path:

@@ -18,12 +18,14 @@ where none of this reaches CORE.
 from dataclasses import dataclass
 from typing import Final
 
+from actors.protocol.ids import TENANT_ROOM
 from actors.protocol.subjects import (
     OWNERS_BUCKET,
     ROOM_KINDS,
     TENANTS_CHANGED,
     TICKETS_BUCKET,
     WORKER_ALIVE,
+    room_subject,
 )
 from deploy.provision.secrets import NatsUser
 
@@ -61,14 +63,16 @@ USERS: Final[dict[NatsUser, Permissions]] = {
     "system": Permissions(
         publish=(
             "$SYS.REQ.CLAIMS.UPDATE",
+            "$SYS.REQ.CLAIMS.DELETE",
             "$SYS.REQ.CLAIMS.LIST",
             "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP",
         ),
         subscribe=(INBOX,),
     ),
     "provisioner": Permissions(
-        publish=("$JS.API.>", "$KV.>", TENANTS_CHANGED),
-        subscribe=(INBOX,),
+        # It tells the actors what it has done for a tenant, and makes the tenant's first administrator.
+        publish=("$JS.API.>", "$KV.>", TENANTS_CHANGED, room_subject("*", TENANT_ROOM, "command")),
+        subscribe=("reply.>", INBOX),
     ),
     "gateway": Permissions(
         publish=(

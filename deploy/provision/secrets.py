@@ -89,6 +89,14 @@ class Secrets:
         """Where the NATS credentials of a tenant's external systems are."""
         return self._directory / "nats" / "creds" / "tenants" / f"{_checked(tenant)}.creds"
 
+    def forget_tenant(self, tenant: str) -> None:
+        """Remove what a tenant's account and its systems signed with."""
+        seed = self._directory / "nats" / "tenants" / f"{_checked(tenant)}.seed"
+        for path in (self.tenant_credentials_file(tenant), seed):
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                _sync_directory(path.parent)
+
     def create_once(self, path: Path, make: Callable[[], bytes]) -> bytes:
         """The content of a file of this directory, made by `make` if there is none yet."""
         try:

@@ -4,7 +4,7 @@ Every step is "make it if it is missing", so a run that was cut short is finishe
 tenant's document comes after its key, account and collections: whoever finds it can rely on those.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ from deploy.provision.secrets import NatsUser, Secrets
 from deploy.provision.token_keys import ensure_token_keys
 from store.driver import Collection, Document, MongoConnection
 from store.keys import RootKey
-from store.mongo import PLATFORM_DATABASE, TENANTS
+from store.mongo import DESTROYED, PLATFORM_DATABASE, TENANTS
 from store.rows import TenantRow
 
 LANES_MAX: Final = SHARDS
@@ -57,6 +57,7 @@ class Platform:
         system: signed in to NATS as `system`.
         core: signed in to NATS as `provisioner`.
         replicas: copies of every stream; 3 in a cluster.
+        reach: is told of every step at which being killed makes a difference.
     """
 
     secrets: Secrets
@@ -64,6 +65,7 @@ class Platform:
     system: Client
     core: Client
     replicas: int = 1
+    reach: Callable[[str], None] = lambda _: None
 
     @property
     def tenants(self) -> Collection:
@@ -77,7 +79,12 @@ class Platform:
 
 @asynccontextmanager
 async def open_platform(
-    secrets: Secrets, nats_url: str, mongo_url: str, *, replicas: int = 1
+    secrets: Secrets,
+    nats_url: str,
+    mongo_url: str,
+    *,
+    replicas: int = 1,
+    reach: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Platform]:
     """Connect as the provisioner.
 
@@ -86,6 +93,7 @@ async def open_platform(
         nats_url: a server that runs with the configuration made from these secrets.
         mongo_url: the deployment; credentials in it are replaced by the provisioner's.
         replicas: copies of every stream.
+        reach: is told of every step at which being killed makes a difference.
     """
     async with AsyncExitStack() as stack:
         system = await _connected(nats_url, secrets, "system")
@@ -96,7 +104,7 @@ async def open_platform(
             url_for(mongo_url, "provisioner", secrets), app_name="wardroom-provisioner"
         )
         stack.push_async_callback(mongo.close)
-        yield Platform(secrets, mongo, system, core, replicas)
+        yield Platform(secrets, mongo, system, core, replicas, reach)
 
 
 async def provision_platform(platform: Platform, admin: MongoConnection) -> list[TenantRow]:
@@ -142,9 +150,10 @@ async def create_tenant(
 
 
 async def list_tenants(mongo: MongoConnection) -> list[TenantRow]:
-    """Every tenant, by id."""
+    """Every tenant but those that are destroyed, by id."""
     tenants = mongo.database(PLATFORM_DATABASE)[TENANTS]
-    return [_tenant_row(row) async for row in tenants.find({}).sort([("_id", 1)])]
+    living = tenants.find({"stage": {"$ne": DESTROYED}}).sort([("_id", 1)])
+    return [_tenant_row(row) async for row in living]
 
 
 def tenant_credentials_file(secrets: Secrets, tenant: str) -> Path:
@@ -174,19 +183,55 @@ async def _connected(url: str, secrets: Secrets, user: NatsUser) -> Client:
 
 async def _ensure_tenant(platform: Platform, wanted: TenantRow) -> TenantRow:
     tenant = wanted.id
+    stage = await stage_of(platform, tenant)
+    if stage == DESTROYED:
+        raise ProvisionError(
+            "tenant_destroyed",
+            f"tenant {tenant} was deleted, and its keys are destroyed",
+            "choose another id: its chain stands, and nobody else's records may follow in it",
+        )
     await ensure_tenant_key(platform.mongo, platform.root_key(), tenant)
-    await push_account(platform.system, tenant_account_token(platform.secrets, tenant, int(time())))
+    platform.reach("tenant_key_made")
+    await _push_account_of_stage(platform, tenant, stage)
     ensure_tenant_credentials(platform.secrets, tenant)
+    platform.reach("tenant_account_made")
     await ensure_tenant_collections(platform.mongo, tenant)
     await _ensure_document(platform.tenants, wanted)
+    platform.reach("tenant_document_made")
     js = platform.core.jetstream()
     await ensure_stream(js, ingest_config(tenant, platform.replicas))
     document = await ensure_room_stream(js, platform.tenants, tenant, platform.replicas)
+    platform.reach("tenant_streams_made")
+    await tell_of_tenants(platform, tenant)
+    return _tenant_row(document)
+
+
+async def _push_account_of_stage(platform: Platform, tenant: str, stage: str) -> None:
+    pushed = None
+    while pushed != stage:
+        await push_tenant_account(platform, tenant, closed=bool(stage))
+        # Whoever suspends notes it before he closes the account: one that was opened over that is seen.
+        pushed, stage = stage, await stage_of(platform, tenant)
+
+
+async def stage_of(platform: Platform, tenant: str) -> str:
+    """What has been taken from a tenant so far; the empty text if nothing, or if there is none."""
+    document = await platform.tenants.find_one({"_id": tenant}, {"stage": 1})
+    return str((document or {}).get("stage", ""))
+
+
+async def push_tenant_account(platform: Platform, tenant: str, *, closed: bool) -> None:
+    """Make the servers know a tenant's account; `closed`: nobody is let in, and who is in is cut off."""
+    token = tenant_account_token(platform.secrets, tenant, int(time()), closed=closed)
+    await push_account(platform.system, token)
+
+
+async def tell_of_tenants(platform: Platform, tenant: str) -> None:
+    """Have every process look at the tenants again."""
     await platform.core.publish(TENANTS_CHANGED, tenant.encode())
     # Twice, because nats-py 2.16 writes the ping of a flush ahead of what waits to be written.
     await platform.core.flush()
     await platform.core.flush()
-    return _tenant_row(document)
 
 
 async def _ensure_document(tenants: Collection, wanted: TenantRow) -> None:
@@ -210,6 +255,7 @@ def _tenant_row(document: Document) -> TenantRow:
         lanes=document["lanes"],
         generation=document["generation"],
         ingest_severity_min=document["ingest_severity_min"],
+        stage=document.get("stage", ""),
     )
 
 

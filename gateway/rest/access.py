@@ -24,13 +24,13 @@ from gateway.joining import Joining
 from gateway.limits import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from gateway.oidc_services import OidcServices
 from gateway.passwords import PasswordCheck
-from gateway.policy import DENIED, ROUTES, Open, allows
+from gateway.policy import ROUTES, Open, allows, refusal
 from gateway.rate_limits import Buckets
 from gateway.rooms import visible_room
 from gateway.second_factor import SecondFactors
 from gateway.sockets import Sockets
 from gateway.tokens import Principal, Tokens
-from store.reader import TenantReader
+from store.reader import Reader, TenantReader
 from store.rows import RoomRow
 
 log = structlog.get_logger(__name__)
@@ -43,6 +43,7 @@ Verifier = Callable[[str, str], AsyncIterator[dict[str, Any]]]
 class RestServices:
     """The parts that REST handlers use."""
 
+    reader: Reader
     actors: ActorClient
     tokens: Tokens
     sign_in: SignIn
@@ -56,6 +57,7 @@ class RestServices:
     oidc: OidcServices
     session_limit: Buckets
     joining: Joining
+    tenant_deletion_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,11 @@ def origin_of(request: Request) -> Origin:
     return Origin(method="rest", address=request.client.host if request.client else "")
 
 
+def route_of(request: Request) -> str:
+    """The route of a request, as the policy spells it."""
+    return f"{request.method} {getattr(request.scope.get('route'), 'path', '')}"
+
+
 async def gate(request: Request, services: Services) -> Caller | None:
     """Let a request pass if the line of its route allows it. Every route of the application depends on
     this; nothing else decides who may pass.
@@ -128,7 +135,7 @@ async def gate(request: Request, services: Services) -> Caller | None:
         Refusal: `UNAUTHENTICATED` without a token that holds; `FORBIDDEN` without the permission, or
             where the route has no line.
     """
-    route = f"{request.method} {getattr(request.scope.get('route'), 'path', '')}"
+    route = route_of(request)
     need = ROUTES.get(route)
     if need is Open.PUBLIC:
         return None
@@ -142,7 +149,7 @@ async def gate(request: Request, services: Services) -> Caller | None:
         log.error("policy.no_line", route=route)
     own = request.path_params.get("user") == principal.user
     if not allows(need, admitted.permissions, own=own):
-        raise Refusal(ErrorCode.FORBIDDEN, DENIED)
+        raise refusal(need, admitted.permissions)
     return Caller(admitted.principal, admitted.reader, origin_of(request), admitted.permissions)
 
 
@@ -186,12 +193,15 @@ def client_id_of(key: str | None) -> str:
 
 
 async def send(services: RestServices, caller: Caller, room: str, command: Command) -> Receipt:
-    """Have a room's actor commit a command of the caller's; the tenant's own is told where it came from.
+    """Have a room's actor commit a command of the caller's, with his clearance; the tenant's own is told
+    where it came from.
 
     Raises:
         Refusal: it was not applied.
         OutcomeUnknown: no receipt in time.
     """
+    said: dict[str, Any] = {"clearance": caller.principal.clearance}
     if room == TENANT_ROOM:
-        command = command.model_copy(update={"origin": caller.origin})
+        said["origin"] = caller.origin
+    command = command.model_copy(update=said)
     return await services.actors.send(caller.principal.tenant, room, command)

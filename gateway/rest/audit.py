@@ -133,7 +133,7 @@ class AuditPageView(BaseModel):
 
 async def list_entries(caller: SignedIn, query: Annotated[PageQuery, Query()]) -> AuditPageView:
     """The audit log, newest first. Pages stay as they are while new entries come."""
-    log = AuditLog(caller.reader)
+    log = AuditLog(caller.reader, caller.principal.clearance)
     page = await log.page(query.filter(), before=query.cursor, limit=query.limit)
     return AuditPageView(
         items=[_view(entry) for entry in page.entries],
@@ -159,7 +159,7 @@ async def export_entries(
     principal = caller.principal
     reading = Reading("export", "audit_log", principal.tenant, _details(query))
     await services.evidence.require(principal, caller.origin, reading)
-    log = AuditLog(caller.reader)
+    log = AuditLog(caller.reader, caller.principal.clearance)
     head = await log.head()
     now = datetime.now(UTC)
     name = f"audit-{principal.tenant}-{now:%Y%m%dT%H%M%SZ}.{query.format}"

@@ -65,6 +65,7 @@ class Me(BaseModel):
     tenant: str
     session: str
     permissions: list[str]
+    clearance: int
 
 
 class WebSocketTicket(BaseModel):
@@ -118,6 +119,7 @@ async def me(caller: SignedIn) -> Me:
         tenant=caller.principal.tenant,
         session=caller.principal.session,
         permissions=sorted(caller.permissions),
+        clearance=caller.principal.clearance,
     )
 
 

@@ -27,6 +27,7 @@ from actors.protocol.ids import (
     time_ordered_id,
 )
 from actors.protocol.limits import NAME_CHARS_MAX, REASON_CHARS_MAX
+from actors.protocol.markings import Clearance
 from actors.protocol.roles import Role
 from gateway.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from gateway.rest.access import (
@@ -63,9 +64,13 @@ NewPassword = Annotated[
 ]
 Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
 RoleName = Annotated[
-    str, StringConstraints(pattern=r"^(tenant_admin|analyst|viewer|role_[A-Za-z0-9_-]{1,59})$")
+    str,
+    StringConstraints(
+        pattern=r"^(tenant_admin|analyst|viewer|platform_admin|platform_viewer|role_[A-Za-z0-9_-]{1,59})$"
+    ),
 ]
-"""A built-in role, or the id of one that the tenant has made."""
+"""A built-in role, or the id of one that the tenant has made. Roles of the platform count in its tenant,
+and are given by its administrators only."""
 Source = Literal["local", "directory", "identity_provider"]
 
 
@@ -85,10 +90,12 @@ class UserChange(Body):
     display_name: Name | None = None
     email: EmailOrNone | None = None
     role: RoleName | None = None
+    clearance: Clearance | None = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
-        if self.display_name is None and self.email is None and self.role is None:
+        facts = (self.display_name, self.email, self.role, self.clearance)
+        if all(value is None for value in facts):
             raise ValueError("name something to change")
         return self
 
@@ -124,6 +131,7 @@ class UserView(BaseModel):
     suspended: bool
     second_factor: bool
     pending: bool
+    clearance: int
 
 
 class UserPage(BaseModel):
@@ -161,6 +169,7 @@ def view_of(row: UserRow) -> UserView:
         suspended=row.suspended,
         second_factor=row.second_factor is not None,
         pending=row.pending,
+        clearance=row.clearance,
     )
 
 
@@ -262,12 +271,14 @@ async def change_user(
     services: Services,
     key: IdempotencyKey = None,
 ) -> UserChanged:
-    """Change a user's name, e-mail or role. Another role ends the sessions that have the old one."""
+    """Change a user's name, e-mail, role or clearance. Another role or clearance ends the sessions that
+    have the old one; nobody gives more clearance than he has himself."""
     command = UpdateUser(
         **_about(user, caller, key),
         display_name=body.display_name,
         email=body.email,
         **(role_of(body.role) if body.role else {}),
+        user_clearance=body.clearance,
     )
     return await commit(services, caller, user, command)
 

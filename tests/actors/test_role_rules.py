@@ -19,7 +19,16 @@ from actors.protocol.events import UserChanged
 from actors.protocol.limits import ROLES_PER_TENANT_MAX
 from actors.protocol.people_commands import CreateRole, DeleteRole, UpdateRole
 from actors.protocol.people_events import RoleChanged
-from actors.protocol.permissions import BUILT_IN, PERMISSIONS, Permission, capability
+from actors.protocol.permissions import (
+    BUILT_IN,
+    OF_PLATFORM,
+    OF_TENANT,
+    PERMISSIONS,
+    Permission,
+    capability,
+    known_permissions,
+    permitted,
+)
 from actors.protocol.roles import Role
 from actors.tenant.decide import decide
 from actors.tenant.evolve import evolve
@@ -79,11 +88,21 @@ def new_user(by: Person, **fields: Any) -> CreateUser:
 
 
 def test_every_permission_is_said_in_words_and_an_administrator_has_all() -> None:
-    assert PERMISSIONS.keys() == set(Permission)
+    assert PERMISSIONS.keys() == OF_TENANT
     assert BUILT_IN.keys() == set(Role)
-    assert BUILT_IN[Role.TENANT_ADMIN] == set(Permission)
+    assert BUILT_IN[Role.TENANT_ADMIN] == OF_TENANT
     assert BUILT_IN[Role.VIEWER] < BUILT_IN[Role.ANALYST] < BUILT_IN[Role.TENANT_ADMIN]
     assert not BUILT_IN[Role.EXTERNAL] | BUILT_IN[Role.SYSTEM]
+
+
+def test_no_role_of_a_tenants_own_manages_tenants_whoever_makes_it() -> None:
+    for permission in OF_PLATFORM:
+        for maker in (TOM, SYSTEM):
+            wanted = made("role_more", frozenset({permission}), maker)
+            assert refusal(tenant(), wanted) is ErrorCode.INVALID
+        assert known_permissions([permission.value]) == frozenset()
+        assert permission not in permitted("acme", Role.PLATFORM_ADMIN)
+        assert permission in permitted("platform", Role.PLATFORM_ADMIN)
 
 
 def test_a_custom_role_acts_in_rooms_as_an_analyst_at_most() -> None:
@@ -126,7 +145,7 @@ def test_a_role_that_permits_more_can_be_neither_changed_nor_deleted() -> None:
 
 
 def test_nobody_gives_a_role_beyond_his_own() -> None:
-    state = after(tenant(), made("role_all", frozenset(Permission)))
+    state = after(tenant(), made("role_all", OF_TENANT))
     for beyond in (
         {"user_role": Role.TENANT_ADMIN},
         {"user_role": Role.ANALYST},
@@ -140,7 +159,7 @@ def test_nobody_gives_a_role_beyond_his_own() -> None:
 
 
 def test_all_permissions_together_make_no_administrator_and_no_master_of_one() -> None:
-    state = after(tenant(), made("role_all", frozenset(Permission)))
+    state = after(tenant(), made("role_all", OF_TENANT))
     state = after(state, TOM.asks(UpdateUser, user="lea", custom_role="role_all"))
     for command in (
         new_user(LEAD, user_role=Role.TENANT_ADMIN),

@@ -147,6 +147,16 @@ def test_a_person_who_opens_a_room_owns_it_and_a_system_does_not() -> None:
     assert by_system.members == {MEMBER.name: RoomRole.MEMBER}
 
 
+def test_a_viewer_of_the_platform_only_reads_whatever_a_room_lists_him_as() -> None:
+    vic = Person("vic", Role.PLATFORM_VIEWER)
+    open_to = frozenset({Role.PLATFORM_VIEWER})
+    for state in (room(open_to=open_to), room(members={"vic": RoomRole.OWNER})):
+        for command in (vic.asks(Post, body="hello"), vic.asks(RenameRoom, name="His")):
+            outcome = decide(state, command, NOW)
+            assert isinstance(outcome, Rejection)
+            assert outcome.code is ErrorCode.FORBIDDEN
+
+
 def test_a_listed_role_counts_before_what_the_room_is_open_to() -> None:
     state = room(open_to=frozenset({Role.ANALYST}), members={STRANGER.name: RoomRole.OBSERVER})
     assert outcome(state, STRANGER, "post") == STOP

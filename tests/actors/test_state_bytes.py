@@ -4,8 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.protocol.commands import IncidentLink
+from actors.protocol.markings import HIGHEST, LOWEST, Marking, Pap, Tlp
 from actors.protocol.permissions import Permission
 from actors.protocol.roles import Registration, Role, RoomRole
+from actors.protocol.tenancy import STATUSES, ManagedTenant, Mappings, TenantProfile, Volume
 from actors.room import state as room_state
 from actors.room.state import RoomState
 from actors.tenant import state as tenant_state
@@ -35,6 +37,12 @@ rooms = st.builds(
     open_to=st.frozensets(st.sampled_from(Role)),
     created_ms=times,
     created_by=tokens,
+    marking=st.builds(
+        Marking,
+        clearance=st.integers(LOWEST, HIGHEST),
+        tlp=st.sampled_from(Tlp),
+        pap=st.sampled_from(Pap),
+    ),
 )
 users = st.builds(
     User,
@@ -45,13 +53,36 @@ users = st.builds(
     password_hash=texts,
     disabled=st.booleans(),
     deleted=st.booleans(),
+    clearance=st.integers(LOWEST, HIGHEST),
     directory_key=tokens | st.just(""),
     suspended=st.booleans(),
     custom_role=st.none() | tokens,
     pending=st.booleans(),
+    grants=st.dictionaries(tokens, st.sampled_from(Role), max_size=3),
 )
 directories = st.builds(
     Directory, settings=st.dictionaries(tokens, texts | st.lists(texts)), secret=texts
+)
+names = st.text(alphabet="abc äß", min_size=1, max_size=20).filter(
+    lambda text: text.strip() == text
+)
+managed = st.builds(
+    ManagedTenant,
+    status=st.sampled_from(STATUSES),
+    profile=st.builds(
+        TenantProfile,
+        name=names,
+        phone=st.just("+49 30 1234"),
+        industry=st.just("Energy"),
+        country=st.sampled_from(["", "DE"]),
+        picture=st.none() | st.just("https://example.org/a.png"),
+        volume=st.none() | st.just(Volume(unit="eps", amount=5)),
+        mappings=st.builds(Mappings, siem_domains=st.lists(names, max_size=2).map(tuple)),
+        data_region=st.just(""),
+    ),
+    since_ms=times,
+    due_ms=st.none() | times,
+    was_suspended=st.booleans(),
 )
 sessions = st.builds(Session, user=tokens, refresh=texts, expires_ms=times)
 roles = st.builds(
@@ -73,6 +104,8 @@ tenants = st.builds(
     roles=st.dictionaries(tokens, roles, max_size=3),
     registration=st.sampled_from(Registration),
     invitations=st.dictionaries(tokens, invitations, max_size=3),
+    locked=st.booleans(),
+    tenants=st.dictionaries(tokens, managed, max_size=2),
 )
 
 

@@ -39,7 +39,7 @@ MAY_PUBLISH: dict[NatsUser, tuple[str, ...]] = {
         "deadletter.acme.ingest",
     ),
     "connectors": ("ingest.acme.qradar.offense", "room.acme.r1.command"),
-    "provisioner": ("platform.tenants", "$KV.owners.shards"),
+    "provisioner": ("platform.tenants", "$KV.owners.shards", "room.acme._tenant.command"),
     "system": (),
 }
 MAY_NOT_PUBLISH: dict[NatsUser, tuple[str, ...]] = {
@@ -81,7 +81,12 @@ MAY_NOT_PUBLISH: dict[NatsUser, tuple[str, ...]] = {
         "$JS.API.STREAM.INFO.ROOM_acme",
         "$SYS.REQ.CLAIMS.UPDATE",
     ),
-    "provisioner": ("room.acme.r1.command", "event.acme.r1", "$SYS.REQ.CLAIMS.UPDATE"),
+    "provisioner": (
+        "room.acme.r1.command",
+        "room.acme._tenant.message",
+        "event.acme.r1",
+        "$SYS.REQ.CLAIMS.UPDATE",
+    ),
     "system": ("room.acme.r1.command", "ingest.acme.a.b", "$SYS.REQ.SERVER.PING", "$JS.API.INFO"),
 }
 MAY_SUBSCRIBE: dict[NatsUser, tuple[str, ...]] = {
@@ -94,7 +99,7 @@ MAY_SUBSCRIBE: dict[NatsUser, tuple[str, ...]] = {
     ),
     "actors": ("event.acme.>", "reply.worker-1", "worker.alive", "platform.tenants"),
     "connectors": ("reply.connectors-1", "platform.tenants"),
-    "provisioner": (),
+    "provisioner": ("reply.provisioner-1",),
     "system": (),
 }
 MAY_NOT_SUBSCRIBE: dict[NatsUser, tuple[str, ...]] = {

@@ -13,8 +13,10 @@ from typing import Any, Final, get_args
 import httpx
 import orjson
 
-from actors.protocol.commands import CreateRoom
+from actors.protocol.commands import CreateRoom, UpdateUser
 from actors.protocol.envelope import encode_batch
+from actors.protocol.ids import TENANT_ROOM
+from actors.protocol.markings import HIGHEST, LOWEST
 from actors.protocol.roles import Role
 from deploy.provision.nats_identity import ensure_tenant_credentials
 from gateway.frames import AnyFrame
@@ -145,6 +147,23 @@ ROUTES: Final[dict[str, Probe]] = {
     "GET /rooms/{room}/verify": Probe(),
     "GET /audit-logs": Probe(),
     "GET /audit-logs/export": Probe(),
+    "GET /tenants": Probe(),
+    "POST /tenants": Probe({"id": "planted", "name": "Planted"}),
+    "GET /tenants/{tenant}": Probe(),
+    "PATCH /tenants/{tenant}": Probe({"name": "Taken over"}),
+    "DELETE /tenants/{tenant}": Probe(),
+    "POST /tenants/{tenant}/suspend": Probe({}),
+    "POST /tenants/{tenant}/resume": Probe(),
+    "POST /tenants/{tenant}/cancel-deletion": Probe(),
+    "GET /auth/grants": Probe(),
+    "GET /users/{user}/grants": Probe(),
+    "PUT /users/{user}/grants/{tenant}": Probe({"role": "viewer"}),
+    "DELETE /users/{user}/grants/{tenant}": Probe(),
+    "GET /tenants/{tenant}/rooms": Probe(),
+    "GET /tenants/{tenant}/rooms/{room}": Probe(),
+    "GET /tenants/{tenant}/rooms/{room}/entries": Probe(),
+    "GET /tenants/{tenant}/users": Probe(),
+    "GET /tenants/{tenant}/audit-logs": Probe(),
 }
 """Every route of the OpenAPI document."""
 
@@ -249,6 +268,30 @@ async def test_a_colleague_who_is_no_member_sees_as_little(company: Company) -> 
         foreign = Ids(room, company.user("vera"))
         # Who his colleagues are is no secret to an administrator.
         assert await differences(colleague, own, foreign, among="{room}") == [], name
+    assert await ana.chain(room) == before
+
+
+async def test_a_member_without_the_clearance_sees_as_little(company: Company) -> None:
+    cleared = UpdateUser(
+        client_id="clear-ana",
+        actor="operator",
+        role=Role.SYSTEM,
+        user=company.user("ana"),
+        user_clearance=HIGHEST,
+    )
+    await company.system.operator.send(company.tenant, TENANT_ROOM, cleared)
+    ana = await company.sign_in("ana")
+    everyone = ["tenant_admin", "analyst", "viewer"]
+    listed = {company.user("bob"): "owner", company.user("tom"): "owner"}
+    room = await ana.open_room(members=listed, open_to=everyone, clearance=LOWEST + 1)
+    before = await ana.chain(room)
+    for name in ("bob", "vera", "tom"):
+        colleague = await company.sign_in(name)
+        own, foreign = (Ids(each, company.user("vera")) for each in ("room_own", room))
+        assert await differences(colleague, own, foreign, among="{room}") == [], name
+        async with colleague.socket() as socket:
+            there, nowhere = [await answers_to(socket, each) for each in (room, "room_none")]
+            assert there == nowhere
     assert await ana.chain(room) == before
 
 

@@ -57,7 +57,10 @@ class Served:
 
     def principal(self, name: str, tenant: str = "acme") -> Principal:
         """Somebody who signed in."""
-        return new_principal(tenant, f"usr_{name}", PEOPLE[name], f"ses_{name}")
+        known = self.world.at(tenant, TENANT_ROOM).state.users.get(f"usr_{name}")
+        clearance = known.clearance if known is not None else 0
+        session = f"ses_{name}"
+        return new_principal(tenant, f"usr_{name}", PEOPLE[name], session, clearance=clearance)
 
     def token(self, name: str, tenant: str = "acme") -> str:
         """An access token of somebody."""

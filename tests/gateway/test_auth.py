@@ -47,6 +47,7 @@ async def test_a_username_an_email_or_a_name_at_a_tenant_signs_in(name: str) -> 
             "username": "ana",
             "email": "ana@acme.example",
             "display_name": "Ana",
+            "clearance": 0,
             "role": "analyst",
             "tenant": "acme",
         }

@@ -6,7 +6,7 @@ Nothing here knows a route: what is tried, by whom, and what must come of it is 
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import httpx
@@ -14,10 +14,10 @@ import pytest
 
 from actors.protocol.errors import ErrorCode
 from actors.protocol.ids import TENANT_ROOM
-from actors.protocol.permissions import BUILT_IN, Permission
+from actors.protocol.permissions import BUILT_IN, Permission, permitted
 from actors.protocol.roles import Role
 from gateway import policy
-from gateway.policy import DENIED, FRAMES, ROUTES, Need, Open, allows
+from gateway.policy import DENIED, FRAMES, ROUTES, Granted, Hidden, Need, Open, allows
 from gateway.tokens import Principal, new_principal
 from tests.gateway.serving import PASSWORD_HASH, Client, Served, peopled, served
 from tests.gateway.world import NOW_MS, World, room_command, tenant_command
@@ -28,7 +28,7 @@ PLACE: Final = {
     "role": "role_only",
     "session": "ses_only",
     "invitation": "inv_only",
-    "tenant": "acme",
+    "tenant": "only",
 }
 """What the slots of paths are filled with: things of the first tenant only."""
 OUTSIDE: Final = (
@@ -46,6 +46,8 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "POST /users/{user}/password": {"password": "a long password"},
     "PATCH /roles/{role}": {"name": "Another"},
     "PATCH /rooms/{room}": {"name": "Another"},
+    "PATCH /tenants/{tenant}": {"name": "Another"},
+    "PUT /users/{user}/grants/{tenant}": {"role": "viewer"},
     "PUT /rooms/{room}/members/{user}": {"role": "member"},
     "POST /rooms/{room}/entries": {"client_id": "c-1", "body": "hello"},
 }
@@ -68,14 +70,8 @@ class Asker:
     def principal(self) -> Principal:
         """What his token says."""
         session = f"ses_{self.user.removeprefix('usr_')}"
-        return new_principal(
-            self.tenant,
-            self.user,
-            self.role,
-            session,
-            self.custom_role,
-            restricted=self.restricted,
-        )
+        known = new_principal(self.tenant, self.user, self.role, session, self.custom_role)
+        return replace(known, restricted=self.restricted)
 
 
 def _built_in(name: str, user: str, role: Role, **more: Any) -> Asker:
@@ -91,6 +87,14 @@ ASKERS: Final = (
     _built_in("a viewer of another tenant", "usr_vera", Role.VIEWER, tenant="globex"),
     Asker("a custom role", "usr_custom", CUSTOM, custom_role="role_custom"),
     Asker("an empty role", "usr_empty", frozenset(), custom_role="role_empty"),
+    _built_in("an admin of the platform", "usr_petra", Role.PLATFORM_ADMIN, tenant="platform"),
+    _built_in("a viewer of the platform", "usr_vic", Role.PLATFORM_VIEWER, tenant="platform"),
+    Asker(
+        "a role of the platform in a tenant",
+        "usr_false",
+        permitted("acme", Role.PLATFORM_ADMIN),
+        Role.PLATFORM_ADMIN,
+    ),
     _built_in("an admin who must enrol", "usr_must", Role.TENANT_ADMIN, restricted=True),
     _built_in("the user himself, who must enrol", "usr_only", Role.ANALYST, restricted=True),
     Asker("a disabled user", "usr_disabled", None, Role.TENANT_ADMIN),
@@ -100,10 +104,10 @@ NOBODY: Final = Asker("no token", "", None)
 
 
 def _peopled() -> World:
-    world = peopled("acme", "globex")
+    world = peopled("acme", "globex", "platform")
 
-    def do(type_: str, **fields: Any) -> None:
-        world.commit("acme", TENANT_ROOM, tenant_command(type=type_, **fields))
+    def do(type_: str, *, tenant: str = "acme", **fields: Any) -> None:
+        world.commit(tenant, TENANT_ROOM, tenant_command(type=type_, **fields))
 
     roles = {"role_custom": CUSTOM, "role_empty": frozenset[Permission](), "role_only": CUSTOM}
     for role, permissions in roles.items():
@@ -116,9 +120,14 @@ def _peopled() -> World:
         name = asker.user.removeprefix("usr_")
         given: dict[str, Any] = {"custom_role": asker.custom_role} if asker.custom_role else {}
         facts = {"username": name, "display_name": name, "password_hash": PASSWORD_HASH}
-        do("create_user", user=asker.user, user_role=asker.role, **facts, **given)
-        opened = {"session": f"ses_{name}", "refresh": "0" * 64, "expires_ms": NOW_MS * 2}
-        do("open_session", user=asker.user, **opened)
+        place: dict[str, Any] = {"tenant": asker.tenant}
+        do("create_user", **place, user=asker.user, user_role=asker.role, **facts, **given)
+        opened: dict[str, Any] = {
+            "session": f"ses_{name}",
+            "refresh": "0" * 64,
+            "expires_ms": NOW_MS * 2,
+        }
+        do("open_session", **place, user=asker.user, **opened)
     invited = {"email": "nina@acme.example", "user_role": Role.VIEWER, "digest": "0" * 64}
     do("invite_user", invitation=PLACE["invitation"], expires_ms=NOW_MS * 2, **invited)
     provider = {"issuer": "https://id.acme.example", "client_id": "w", "default_role": "viewer"}
@@ -126,7 +135,7 @@ def _peopled() -> World:
     do("disable_user", user="usr_disabled")
     do("end_sessions", user="usr_ended")
     members = dict.fromkeys(
-        ("usr_tom", "usr_vera", "usr_only", "usr_custom", "usr_empty"), "member"
+        ("usr_tom", "usr_vera", "usr_only", "usr_custom", "usr_empty", "usr_false"), "member"
     )
     create = {"type": "create_room", "name": "War room", "actor": "usr_ana", "members": members}
     world.commit("acme", PLACE["room"], room_command(**create))
@@ -142,6 +151,8 @@ async def _served() -> AsyncIterator[Served]:
 async def ask(it: Served, route: str, asker: Asker) -> httpx.Response:
     """A request for a route by somebody."""
     method, path = route.split()
+    # People sign in at the provider of a tenant that has one, whoever they are here.
+    path = path.replace("/oidc/{tenant}", "/oidc/acme")
     path = re.sub(r"\{(\w+)\}", lambda slot: PLACE[slot[1]], path)
     prefix = "" if path.startswith(OUTSIDE) else "/api/v1"
     headers = {}
@@ -176,7 +187,10 @@ def expected(need: Need, asker: Asker, slots: list[str]) -> str:
         return "must enrol"
     own = "user" in slots and asker.user == PLACE["user"]
     if not allows(need, asker.permissions, own=own):
-        return "denied"
+        hidden = isinstance(need, Hidden) and Permission.PLATFORM_READ not in asker.permissions
+        return "not there" if hidden else "denied"
+    if isinstance(need, Granted):
+        return "not there"
     return "not there" if slots and asker.tenant != "acme" else "passed"
 
 
