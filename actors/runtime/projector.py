@@ -6,13 +6,11 @@ from actors.protocol.events import (
     EventType,
     IdentityProviderPut,
     IdentityProviderRemoved,
-    ManagedTenantEvent,
     PasswordChanged,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
     SessionsEnded,
-    TenantGranted,
     UserChanged,
     UserCreated,
     UserDeleted,
@@ -42,6 +40,7 @@ from actors.protocol.second_factor_events import (
     SecondFactorReset,
 )
 from actors.protocol.tenancy import ManagedTenant
+from actors.protocol.tenancy_events import ManagedTenantEvent, TenantGranted
 from actors.room.state import RoomState
 from actors.runtime.mailbox import Mailbox
 from actors.tenant.state import CustomRole, Invitation, SecondFactor, TenantState, User
