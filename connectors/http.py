@@ -20,6 +20,11 @@ PORTS: Final = {"http": 80, "https": 443}
 TransportError = httpx.TransportError
 """The request got no answer: no connection, or one that broke."""
 
+TimedOut = httpx.TimeoutException
+"""One of them: a step of it took longer than it may."""
+UrlRefused = httpx.InvalidURL
+"""What was to be asked for is no URL."""
+
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """The addresses of a host name."""
 

@@ -21,6 +21,7 @@ from actors.runtime.jetstream import Bus, NatsError, PublishFailed
 from actors.runtime.metrics import ActorMetrics
 from actors.runtime.process import ActorProcess
 from actors.runtime.services import Services
+from connectors.fetching import Fetcher
 from connectors.runner import Connector
 from connectors.runner import run_connectors as run_all
 from connectors.vendors.demo_siem import DemoSiem
@@ -199,6 +200,8 @@ async def run_gateway(settings: ProcessSettings) -> None:
             directory_tenant=settings.directory_tenant,
             directory_sync_s=settings.directory_sync_s,
             directory_loopback=settings.directory_loopback,
+            public_url=settings.public_url or _local_url(settings),
+            identity_provider_loopback=settings.identity_provider_loopback,
             trusted_proxies=settings.trusted_proxies,
             tenant_deletion_days=settings.tenant_deletion_days,
         )
@@ -223,10 +226,20 @@ async def run_gateway(settings: ProcessSettings) -> None:
             unavailable=(PyMongoError, PublishFailed),
             reach=reach,
             read_token_keys=read_token_keys,
+            fetch=Fetcher(
+                list(filter(None, settings.identity_provider_networks.split(","))),
+                loopback=settings.identity_provider_loopback,
+            ).fetch,
         )
         config = server_config(create_app(services), chosen, host=settings.host, port=settings.port)
         # uvicorn takes SIGTERM and SIGINT itself, and closes its sockets before it returns.
         await uvicorn.Server(config).serve()
+
+
+def _local_url(settings: ProcessSettings) -> str:
+    # Only whoever is on this machine reaches it, and there is no other way to it.
+    local = settings.host in ("127.0.0.1", "localhost")
+    return f"http://{settings.host}:{settings.port}" if local and settings.port else ""
 
 
 async def follow_tenants(bus: Bus, reader: Reader) -> None:

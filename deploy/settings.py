@@ -48,6 +48,9 @@ class ProcessSettings(BaseSettings):
         directory_tenant: whose directory is asked where none is named; empty: the only tenant's (gateway).
         directory_sync_s: seconds between two looks whether directories' users are still there (gateway).
         directory_loopback: whether a directory may be on this very machine (gateway).
+        public_url: where browsers reach the gateways, as https://host[:port] (gateway).
+        identity_provider_networks: private networks where identity providers may be, by comma (gateway).
+        identity_provider_loopback: whether an identity provider may be on this very machine (gateway).
         trusted_proxies: proxies whose X-Forwarded-For is believed, as addresses or networks (gateway).
         log_format: json or console; auto is console on a terminal, else json.
         log_level: debug, info, warning or error.
@@ -87,6 +90,9 @@ class ProcessSettings(BaseSettings):
     directory_tenant: str = ""
     directory_sync_s: float = Field(default=300.0, ge=1)
     directory_loopback: bool = False
+    public_url: str = ""
+    identity_provider_networks: str = ""
+    identity_provider_loopback: bool = False
     trusted_proxies: str = ""
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

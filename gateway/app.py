@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.routing import WebSocketRoute
 
 from actors.client import ActorClient, Reach
+from actors.protocol.fetching import Fetch, nobody_answers
 from actors.protocol.limits import FRAME_BYTES_MAX
 from gateway import errors
 from gateway.auth import Proofs, SignIn
@@ -31,6 +32,10 @@ from gateway.headers import SecurityHeaders
 from gateway.joining import Joining
 from gateway.lockout import Lockout
 from gateway.metrics import GatewayMetrics
+from gateway.oidc.providers import Providers
+from gateway.oidc_people import OidcPeople
+from gateway.oidc_services import OidcServices
+from gateway.oidc_sign_in import Front, OidcSignIn
 from gateway.passwords import PasswordCheck
 from gateway.rate_limits import AddressLimit, Buckets
 from gateway.replay import Replayer
@@ -40,8 +45,10 @@ from gateway.rest import (
     chain,
     directory,
     entries,
+    identity_provider,
     joining,
     members,
+    oidc,
     parent_view,
     profile,
     roles,
@@ -81,7 +88,7 @@ class GatewayServices:
     answer; they become 503 instead of 500. `reach` is told when sockets were written to.
     `read_token_keys` reads the keys anew, so that a rotation needs no restart. `clock` tells the seconds
     in which failed sign-ins are forgiven and requests counted; `wall_clock` tells the Unix seconds that
-    codes of second factors are of.
+    codes of second factors are of. `fetch` asks identity providers.
     """
 
     reader: Reader
@@ -96,6 +103,7 @@ class GatewayServices:
     read_token_keys: ReadKeys | None = None
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
+    fetch: Fetch = nobody_answers
 
 
 class ProblemView(BaseModel):
@@ -160,6 +168,7 @@ def create_app(services: GatewayServices) -> FastAPI:
         passwords=passwords,
         directory=directory.services,
         second_factors=second_factors,
+        oidc=_oidc_services(services),
         joining=Joining(
             services.reader,
             services.actors,
@@ -198,6 +207,25 @@ def _directory_parts(services: GatewayServices, background: Background) -> _Dire
         DirectoryServices(directories, sync, background.spawn),
         DirectorySignIn(services.reader, people, settings.directory_tenant),
     )
+
+
+def _oidc_services(services: GatewayServices) -> OidcServices:
+    settings = services.settings
+    providers = Providers(
+        services.fetch,
+        loopback=settings.identity_provider_loopback,
+        clock=services.clock,
+        wall_clock=services.wall_clock,
+    )
+    sign_in = OidcSignIn(
+        services.reader,
+        services.actors,
+        providers,
+        OidcPeople(services.actors),
+        Front(settings.public_url, settings.allowed_origins),
+        services.wall_clock,
+    )
+    return OidcServices(providers, sign_in)
 
 
 def _sockets(
@@ -250,8 +278,8 @@ def _api() -> APIRouter:
     problems = {"model": ProblemView, "description": "Refused or failed"}
     api = APIRouter(prefix="/api/v1", responses={"default": problems})
     for noun in (
-        *(auth, profile, second_factor, joining, users, directory, sessions, roles),
-        *(rooms, members, entries, chain, audit, tenants, parent_view),
+        *(auth, oidc, profile, second_factor, joining, users, directory, identity_provider),
+        *(sessions, roles, rooms, members, entries, chain, audit, tenants, parent_view),
     ):
         api.include_router(noun.router())
     return api

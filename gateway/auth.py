@@ -138,6 +138,19 @@ class SignIn:
             raise _challenge_void()
         return await self._enter(asked.tenant, user, code, address)
 
+    async def recognised(self, tenant: str, user: UserRow, address: str) -> SignedIn:
+        """Open a session for somebody whom the tenant's identity provider has recognised.
+
+        Raises:
+            SecondFactorWanted: he has a second factor here, and a code is needed.
+            Refusal: `LOGIN_FAILED`: he was changed meanwhile; `TOO_MANY` of his sessions are open.
+            OutcomeUnknown: no receipt in time.
+        """
+        if user.second_factor is not None:
+            challenge = Challenge(tenant, user.user, _digest(user.password_hash))
+            raise SecondFactorWanted(self._tokens.challenge(challenge))
+        return await self._open(tenant, user, address, None)
+
     async def _enter(self, tenant: str, user: UserRow, code: str, address: str) -> SignedIn:
         reader = await self._reader.tenant(tenant)
         if reader is None:
@@ -305,10 +318,10 @@ class SignIn:
         matching = [
             (tenant, user)
             for tenant, user in known
-            if not user.directory_key
+            if user.is_local
             and await self._passwords.matches(user.password_hash, password, attempt.start)
         ]
-        if all(user.directory_key for _, user in known):
+        if not any(user.is_local for _, user in known):
             # Or the time that a user's row takes would tell that there is one.
             await self._reader.nobody()
             await self._passwords.matches(None, password, attempt.start)

@@ -48,6 +48,10 @@ class GatewaySettings(BaseModel):
     directory_sync_s: float = Field(default=DIRECTORY_SYNC_S, ge=1)
     directory_loopback: bool = False
     """Whether a directory may be on this very machine."""
+    public_url: str = Field(default="", pattern=r"^(https?://[^/?#@\s]+/?)?$")
+    """Where browsers reach the gateways (scheme://host[:port]); it is never taken from a request."""
+    identity_provider_loopback: bool = False
+    """Whether an identity provider may be on this very machine, without TLS."""
     tenant_deletion_days: int = Field(default=TENANT_DELETION_DAYS, ge=0, le=DELETION_DAYS_MAX)
     trusted_proxies: str = ""
     """Addresses and networks whose X-Forwarded-For is believed, by comma."""

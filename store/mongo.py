@@ -31,6 +31,8 @@ DEAD_LETTERS: Final = "dead_letters"
 SETTINGS: Final = "settings"
 DIRECTORY: Final = "directory"
 """The one document of `settings` that says how a tenant's directory is asked."""
+IDENTITY_PROVIDER: Final = "identity_provider"
+"""The one that says at which identity provider a tenant's people sign in."""
 
 TENANTS: Final = "tenants"
 TENANT_KEYS: Final = "tenant_keys"

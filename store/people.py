@@ -7,8 +7,16 @@ import orjson
 
 from store.driver import Database, Document
 from store.keys import KeyRing
-from store.mongo import DIRECTORY, INVITATIONS, POLICIES, SESSIONS, SETTINGS, TENANT_ROLES
-from store.rows import DirectoryRow, InvitationRow, RoleRow, SessionRow
+from store.mongo import (
+    DIRECTORY,
+    IDENTITY_PROVIDER,
+    INVITATIONS,
+    POLICIES,
+    SESSIONS,
+    SETTINGS,
+    TENANT_ROLES,
+)
+from store.rows import DirectoryRow, IdentityProviderRow, InvitationRow, RoleRow, SessionRow
 from store.sealing import bound_to
 
 
@@ -54,6 +62,14 @@ class PeopleReader:
         if document is None:
             return None
         return DirectoryRow(**await self._opened("settings", DIRECTORY, document["sealed"]))
+
+    async def identity_provider(self) -> IdentityProviderRow | None:
+        """At which identity provider the tenant's people sign in; None if there never was one."""
+        document = await self._database[SETTINGS].find_one({"_id": IDENTITY_PROVIDER})
+        if document is None:
+            return None
+        fields = await self._opened("settings", IDENTITY_PROVIDER, document["sealed"])
+        return IdentityProviderRow(**fields)
 
     async def invitation(self, invitation: str) -> InvitationRow | None:
         """An invitation that is neither used nor revoked."""

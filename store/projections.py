@@ -18,6 +18,7 @@ from store.mongo import (
     DIRECTORY,
     DUPLICATE_KEY,
     EVENTS,
+    IDENTITY_PROVIDER,
     INVITATIONS,
     LANES,
     LOGINS,
@@ -33,6 +34,7 @@ from store.mongo import (
 )
 from store.rows import (
     DirectoryRow,
+    IdentityProviderRow,
     InvitationRow,
     ManagedTenantRow,
     PolicyRow,
@@ -161,6 +163,12 @@ class Projections:
         """Write how a tenant's directory is asked, unless a newer row is there."""
         sealed = await self._sealed("settings", DIRECTORY, asdict(row))
         await self._replace_older(SETTINGS, DIRECTORY, {"sealed": sealed, "applied": row.applied})
+
+    async def save_identity_provider(self, row: IdentityProviderRow) -> None:
+        """Write at which identity provider people sign in, unless a newer row is there."""
+        sealed = await self._sealed("settings", IDENTITY_PROVIDER, asdict(row))
+        fields = {"sealed": sealed, "applied": row.applied}
+        await self._replace_older(SETTINGS, IDENTITY_PROVIDER, fields)
 
     async def save_role(self, row: RoleRow) -> None:
         """Write a role of the tenant's own, unless a newer row is there: what it no longer permits must

@@ -82,9 +82,11 @@ class UserRow:
     directory_key: str = ""
     """Who he is in the tenant's directory; empty for a local user."""
     suspended: bool = False
-    """Whether the directory keeps him out."""
+    """Whether the directory, or the identity provider, keeps him out."""
     second_factor: SecondFactorRow | None = None
     begun: SecondFactorRow | None = None
+    provider_key: str = ""
+    """Who he is at the tenant's identity provider, as issuer#subject; empty for everybody else."""
     custom_role: str | None = None
     pending: bool = False
     clearance: int = 0
@@ -93,6 +95,11 @@ class UserRow:
     def is_active(self) -> bool:
         """Whether he may sign in."""
         return not (self.disabled or self.deleted or self.suspended or self.pending)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether his names, role and password are kept here."""
+        return not (self.directory_key or self.provider_key)
 
 
 def user_row_of(fields: dict[str, Any]) -> UserRow:
@@ -109,6 +116,16 @@ def user_row_of(fields: dict[str, Any]) -> UserRow:
 class DirectoryRow:
     """A tenant's directory as of `applied`; without settings there is none any more. `secret` is the
     searching account's password, sealed; empty if there is none."""
+
+    settings: dict[str, Any] | None
+    secret: str = field(repr=False)
+    applied: int
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityProviderRow:
+    """A tenant's identity provider as of `applied`; without settings there is none any more. `secret` is
+    the client's, sealed; empty for a public client."""
 
     settings: dict[str, Any] | None
     secret: str = field(repr=False)

@@ -46,8 +46,14 @@ EVIDENCE_TYPES: Final = frozenset({"room", "audit_log", "room_list", "user_list"
 DIRECTORY_VALUES: Final = (
     "servers flavour tls bind_dn base_dn group_base user_filter group_filter netbios_domain grants"
 )
+PROVIDER_VALUES: Final = (
+    "issuer client_id scopes username_claim display_name_claim email_claim groups_claim default_role "
+    "required_acr session_hours_max grants"
+)
 AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
-    "user_created": _kind("user.create", "user", "username email display_name role custom_role"),
+    "user_created": _kind(
+        "user.create", "user", "username email display_name role custom_role provider_key"
+    ),
     "user_changed": _kind(
         "user.change", "user", "username email display_name role custom_role clearance"
     ),
@@ -57,7 +63,7 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "password_changed": _kind("user.change_password", "user"),
     "sessions_ended": _kind("user.sign_out_everywhere", "user", "reason"),
     "session_opened": _kind(
-        "session.open", "session", "user expires_ms proof restricted", method="rest"
+        "session.open", "session", "user expires_ms until_ms proof restricted", method="rest"
     ),
     "session_refreshed": _kind(
         "session.refresh", "session", "expires_ms restricted", method="rest"
@@ -69,6 +75,8 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     ),
     "directory_put": _kind("directory.put", "", DIRECTORY_VALUES),
     "directory_removed": _kind("directory.remove", "", DIRECTORY_VALUES),
+    "identity_provider_put": _kind("identity_provider.put", "", PROVIDER_VALUES),
+    "identity_provider_removed": _kind("identity_provider.remove", "", PROVIDER_VALUES),
     "session_ended": _kind("session.end", "session", "reason"),
     "second_factor_begun": _kind("user.begin_second_factor", "user", "proof"),
     "second_factor_confirmed": _kind("user.confirm_second_factor", "user"),

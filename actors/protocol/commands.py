@@ -17,6 +17,7 @@ from actors.protocol.limits import (
     EVIDENCE_DETAILS_MAX,
     FAILED_SIGN_INS_MAX,
     NAME_CHARS_MAX,
+    PROVIDER_KEY_CHARS_MAX,
     SEALED_CHARS_MAX,
 )
 from actors.protocol.markings import Clearance
@@ -50,6 +51,7 @@ from actors.protocol.second_factor_commands import (
 from actors.protocol.tenancy import TenantAction
 
 DirectoryKey = Annotated[str, StringConstraints(max_length=DIRECTORY_KEY_CHARS_MAX)]
+ProviderKey = Annotated[str, StringConstraints(max_length=PROVIDER_KEY_CHARS_MAX)]
 
 
 def _if_given() -> Any:
@@ -61,7 +63,8 @@ def _if_given() -> Any:
 class CreateUser(Command):
     """Make a user; `password_hash` is an argon2id string, never the password.
 
-    `directory_key` is who he is in the tenant's directory; he has no password here then. Empty: local.
+    `directory_key` is who he is in the tenant's directory, `provider_key` who he is at its identity
+    provider (issuer#subject); he has no password here then. Both empty: local.
     With a `custom_role`, `user_role` must be viewer: what is left should the other mean nothing.
     """
 
@@ -74,6 +77,7 @@ class CreateUser(Command):
     custom_role: MaybeRole = None
     password_hash: str = Field(repr=False)
     directory_key: DirectoryKey = Field(default="", exclude_if=lambda value: not value)
+    provider_key: ProviderKey = Field(default="", exclude_if=lambda value: not value)
 
 
 class UpdateUser(Command):
@@ -204,8 +208,26 @@ class RemoveDirectory(Command):
     type: Literal["remove_directory"] = "remove_directory"
 
 
+class PutIdentityProvider(Command):
+    """Have people sign in at the tenant's identity provider; all of its settings.
+
+    `settings` hold no secret. `secret` is the client's, sealed with the tenant's key before it comes here;
+    empty for a public client.
+    """
+
+    type: Literal["put_identity_provider"] = "put_identity_provider"
+    settings: dict[str, Any]
+    secret: Annotated[str, StringConstraints(max_length=SEALED_CHARS_MAX)] = Field(repr=False)
+
+
+class RemoveIdentityProvider(Command):
+    """Have nobody sign in at an identity provider any more."""
+
+    type: Literal["remove_identity_provider"] = "remove_identity_provider"
+
+
 class SynchroniseUser(Command):
-    """Say what the directory says of one of its users now.
+    """Say what the directory, or the identity provider, says of one of its users now.
 
     `present` is whether he may sign in at all; without it, `reason` says why not and the rest does not
     matter. An e-mail that is None is none.
@@ -274,6 +296,8 @@ TenantCommand = Annotated[
     | PutDirectory
     | RemoveDirectory
     | SynchroniseUser
+    | PutIdentityProvider
+    | RemoveIdentityProvider
     | RecordEvidenceRead
     | SecondFactorCommand
     | PeopleCommand
@@ -309,6 +333,7 @@ __all__ = [
     "Origin",
     "Post",
     "PutDirectory",
+    "PutIdentityProvider",
     "PutMember",
     "RecordEvidenceRead",
     "RecordFailedSignIns",
@@ -316,6 +341,7 @@ __all__ = [
     "RefreshSession",
     "RehashPassword",
     "RemoveDirectory",
+    "RemoveIdentityProvider",
     "RemoveMember",
     "RemoveSecondFactor",
     "RenameRoom",

@@ -142,6 +142,7 @@ class UserCreated(Structured):
     custom_role: MaybeRole = None
     password_hash: str = Field(repr=False)
     directory_key: str = Field(default="", exclude_if=lambda value: not value)
+    provider_key: str = Field(default="", exclude_if=lambda value: not value)
 
 
 class Profile(BaseModel):
@@ -204,12 +205,15 @@ class SessionsEnded(Structured):
 
 
 class SessionOpened(Structured):
+    """`until_ms` is when it ends however often it is refreshed; 0: it does not."""
+
     kind: ClassVar[str] = "session_opened"
     session: str
     user: str
     refresh: str = Field(repr=False)
     expires_ms: int
     address: str
+    until_ms: int = Field(default=0, exclude_if=lambda value: not value)
     proof: Proof = None
     restricted: Restricted = False
 
@@ -261,6 +265,24 @@ class DirectoryRemoved(Structured):
     """Nobody signs in with a directory any more."""
 
     kind: ClassVar[str] = "directory_removed"
+    before: dict[str, Any]
+
+
+class IdentityProviderPut(Structured):
+    """People sign in at an identity provider. `before` and `after` are what an auditor is shown of the
+    settings; `secret` is sealed with the tenant's key."""
+
+    kind: ClassVar[str] = "identity_provider_put"
+    before: dict[str, Any]
+    after: dict[str, Any]
+    settings: dict[str, Any]
+    secret: str = Field(repr=False)
+
+
+class IdentityProviderRemoved(Structured):
+    """Nobody signs in at an identity provider any more."""
+
+    kind: ClassVar[str] = "identity_provider_removed"
     before: dict[str, Any]
 
 
@@ -320,6 +342,8 @@ TenantEventType = (
     | DirectoryPut
     | DirectoryRemoved
     | UserSynchronised
+    | IdentityProviderPut
+    | IdentityProviderRemoved
     | EvidenceRead
     | SecondFactorEvent
     | PeopleEvent
@@ -358,6 +382,8 @@ STRUCTURED: dict[str, type[Structured]] = {
         DirectoryPut,
         DirectoryRemoved,
         UserSynchronised,
+        IdentityProviderPut,
+        IdentityProviderRemoved,
         EvidenceRead,
         SecondFactorBegun,
         SecondFactorConfirmed,

@@ -19,6 +19,9 @@ ADDRESS_CHARS_MAX: Final = 64
 """Characters of a network address; an IPv6 address with its zone has fewer."""
 DIRECTORY_KEY_CHARS_MAX: Final = 64
 """Characters of a user's key in a directory; a UUID has 36."""
+PROVIDER_KEY_CHARS_MAX: Final = 768
+"""Characters of a user's key at an identity provider: an issuer of 512, and a subject of 255
+(OpenID Connect Core 1.0, section 2)."""
 SEALED_CHARS_MAX: Final = 8 * 1024
 """Characters of a sealed secret in base64."""
 FAILED_SIGN_INS_MAX: Final = 1_000_000

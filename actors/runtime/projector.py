@@ -4,6 +4,8 @@ from actors.protocol.events import (
     DirectoryPut,
     DirectoryRemoved,
     EventType,
+    IdentityProviderPut,
+    IdentityProviderRemoved,
     PasswordChanged,
     SessionEnded,
     SessionOpened,
@@ -47,6 +49,7 @@ from store.rows import (
     REGISTRATION,
     SECOND_FACTOR,
     DirectoryRow,
+    IdentityProviderRow,
     InvitationRow,
     ManagedTenantRow,
     PolicyRow,
@@ -115,6 +118,7 @@ def user_row(name: str, user: User, applied: int) -> UserRow:
         deleted=user.deleted,
         directory_key=user.directory_key,
         suspended=user.suspended,
+        provider_key=user.provider_key,
         grants={tenant: str(role) for tenant, role in user.grants.items()},
         applied=applied,
         second_factor=_factor_row(user.second_factor),
@@ -130,6 +134,14 @@ def directory_row(state: TenantState, applied: int) -> DirectoryRow:
     if state.directory is None:
         return DirectoryRow(None, "", applied)
     return DirectoryRow(state.directory.settings, state.directory.secret, applied)
+
+
+def identity_provider_row(state: TenantState, applied: int) -> IdentityProviderRow:
+    """The row of a tenant's identity provider."""
+    provider = state.identity_provider
+    if provider is None:
+        return IdentityProviderRow(None, "", applied)
+    return IdentityProviderRow(provider.settings, provider.secret, applied)
 
 
 def _factor_row(factor: SecondFactor | None) -> SecondFactorRow | None:
@@ -259,6 +271,8 @@ async def _project_setting(
             await projections.save_policy(second_factor_row(state, applied))
         case DirectoryPut() | DirectoryRemoved():
             await projections.save_directory(directory_row(state, applied))
+        case IdentityProviderPut() | IdentityProviderRemoved():
+            await projections.save_identity_provider(identity_provider_row(state, applied))
         case _ if isinstance(event, ManagedTenantEvent):
             # Whatever another tenant's chain may say, it says nothing about tenants.
             if projections.tenant == PLATFORM_TENANT:

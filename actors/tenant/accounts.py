@@ -94,7 +94,7 @@ def update(state: TenantState, command: UpdateUser) -> UserChanged | Rejection:
     if isinstance(user, Rejection):
         return user
     facts = another or command.display_name is not None or command.email is not None
-    if user.directory_key and facts:
+    if not user.is_local and facts:
         return _kept_by_directory("name, e-mail and role")
     role, custom_role = user.role, user.custom_role
     if another:
@@ -179,7 +179,7 @@ def set_password(state: TenantState, command: SetPassword) -> PasswordChanged | 
     user = _subject(state, command, command.user, self_too=command.keep is not None)
     if isinstance(user, Rejection):
         return user
-    if user.directory_key:
+    if not user.is_local:
         return _kept_by_directory("password")
     beyond = clearance.refusal_to_speak_for(state, command, command.user)
     if beyond is not None:

@@ -24,6 +24,7 @@ from actors.tenant import (
     directory,
     enrolment,
     evidence,
+    identity_provider,
     passwords,
     people,
     sessions,
@@ -67,6 +68,7 @@ def _by_subject(
     state: TenantState,
     command: (
         directory.DirectoryCommand
+        | identity_provider.ProviderCommand
         | enrolment.EnrolmentCommand
         | tenancy.TenancyCommand
         | PeopleCommand
@@ -75,6 +77,8 @@ def _by_subject(
 ) -> TenantEventType | Rejection:
     if isinstance(command, directory.DirectoryCommand):
         return directory.decide(state, command)
+    if isinstance(command, identity_provider.ProviderCommand):
+        return identity_provider.decide(state, command)
     if isinstance(command, enrolment.EnrolmentCommand):
         return enrolment.decide(state, command)
     if isinstance(command, tenancy.TenancyCommand):

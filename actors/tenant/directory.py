@@ -115,7 +115,7 @@ def synchronise(state: TenantState, command: SynchroniseUser) -> UserSynchronise
     user = state.users.get(command.user)
     if command.role is not Role.SYSTEM:
         return Rejection(ErrorCode.FORBIDDEN, "only the gateway knows what the directory says")
-    if user is None or user.deleted or not user.directory_key:
+    if user is None or user.deleted or user.is_local:
         return Rejection(ErrorCode.NOT_FOUND, "there is no such user of the directory")
     if command.present and command.user_role not in PEOPLE:
         return Rejection(ErrorCode.INVALID, "a user of the directory has a role for a person")

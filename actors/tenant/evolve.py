@@ -6,6 +6,8 @@ from actors.protocol.events import (
     DirectoryPut,
     DirectoryRemoved,
     EventType,
+    IdentityProviderPut,
+    IdentityProviderRemoved,
     PasswordChanged,
     SessionEnded,
     SessionOpened,
@@ -48,6 +50,7 @@ from actors.tenant import (
     accounts,
     directory,
     enrolment,
+    identity_provider,
     passwords,
     people,
     sessions,
@@ -73,6 +76,8 @@ STATE_KINDS = frozenset(
         DirectoryPut,
         DirectoryRemoved,
         UserSynchronised,
+        IdentityProviderPut,
+        IdentityProviderRemoved,
         SecondFactorBegun,
         SecondFactorConfirmed,
         SecondFactorRemoved,
@@ -120,6 +125,8 @@ def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> Tena
 def _by_subject(state: TenantState, event: EventType, at_ms: int) -> TenantState:
     if isinstance(event, directory.DirectoryEvent):
         return directory.evolve(state, event)
+    if isinstance(event, identity_provider.ProviderEvent):
+        return identity_provider.evolve(state, event)
     if isinstance(event, enrolment.FactorEvent):
         return enrolment.evolve(state, event)
     if isinstance(event, tenancy.TenancyEvent):

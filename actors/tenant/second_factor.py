@@ -32,7 +32,10 @@ def refusal_to_enter(state: TenantState, user: User, command: OpenSession) -> Re
 
 
 def refusal_to_go_on(state: TenantState, user: User, *, restricted: bool) -> Rejection | None:
-    """Why a user gets no tokens for all: he lacks the second factor that the tenant requires."""
+    """Why a user gets no tokens for all: he lacks the second factor that the tenant requires. Whom an
+    identity provider recognises shows his factors there: the tenant asks the provider for them."""
+    if user.provider_key:
+        return None
     if state.second_factor_required and user.second_factor is None and not restricted:
         detail = "this tenant requires a second factor; enrol one first"
         return Rejection(ErrorCode.ENROLMENT_REQUIRED, detail)

@@ -21,7 +21,7 @@ from actors.protocol.people_events import RoleChanged
 from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role
 from actors.protocol.second_factor_events import SecondFactorConfirmed, SecondFactorReset
-from actors.tenant import second_factor
+from actors.tenant import identity_provider, second_factor
 from actors.tenant.rights import may, refusal_to_touch
 from actors.tenant.state import Session, TenantState
 
@@ -45,9 +45,12 @@ def open_session(
         return Rejection(ErrorCode.LOGIN_FAILED, "the user was changed meanwhile; sign in again")
     if command.clearance != user.clearance and command.role is not Role.SYSTEM:
         return Rejection(ErrorCode.LOGIN_FAILED, "the user was changed meanwhile; sign in again")
+    if not identity_provider.vouches_for(state, user):
+        return Rejection(ErrorCode.LOGIN_FAILED, identity_provider.NOT_ANY_MORE)
     refused = second_factor.refusal_to_enter(state, user, command)
     if refused is not None:
         return refused
+    until_ms = identity_provider.session_end(state, user, now_ms)
     living = [item for item in state.sessions.values() if item.expires_ms > now_ms]
     if sum(item.user == command.user for item in living) >= SESSIONS_PER_USER_MAX:
         detail = f"{SESSIONS_PER_USER_MAX} sessions are open; sign out everywhere first"
@@ -56,8 +59,9 @@ def open_session(
         session=command.session,
         user=command.user,
         refresh=command.refresh,
-        expires_ms=command.expires_ms,
+        expires_ms=min(command.expires_ms, until_ms or command.expires_ms),
         address=command.address,
+        until_ms=until_ms,
         proof=command.proof,
         restricted=command.restricted,
     )
@@ -80,13 +84,15 @@ def refresh(
         return Rejection(ErrorCode.SESSION_ENDED, "the user was changed meanwhile; sign in again")
     if command.presented != session.refresh:
         return SessionEnded(session=command.session, reason=REUSED)
+    if not identity_provider.vouches_for(state, user):
+        return Rejection(ErrorCode.SESSION_ENDED, identity_provider.NOT_ANY_MORE)
     refused = second_factor.refusal_to_go_on(state, user, restricted=command.restricted)
     if refused is not None:
         return refused
     return SessionRefreshed(
         session=command.session,
         refresh=command.refresh,
-        expires_ms=command.expires_ms,
+        expires_ms=min(command.expires_ms, session.until_ms or command.expires_ms),
         restricted=command.restricted,
     )
 
@@ -118,7 +124,7 @@ def _end_of(
 def opened(state: TenantState, event: SessionOpened, at_ms: int) -> TenantState:
     """The tenant with a session more, and without those that have expired."""
     living = {name: item for name, item in state.sessions.items() if item.expires_ms > at_ms}
-    living[event.session] = Session(event.user, event.refresh, event.expires_ms)
+    living[event.session] = Session(event.user, event.refresh, event.expires_ms, event.until_ms)
     user = second_factor.spent(state.users[event.user], event.proof)
     return replace(state, users={**state.users, event.user: user}, sessions=living)
 

@@ -35,10 +35,13 @@ class User:
     directory_key: str = ""
     """Who he is in the tenant's directory; empty for a local user."""
     suspended: bool = False
-    """Whether the directory keeps him out, which an administrator's enabling does not change."""
+    """Whether the directory, or the identity provider, keeps him out, which an administrator's enabling
+    does not change."""
     second_factor: SecondFactor | None = None
     begun: SecondFactor | None = None
     used_step: int = 0
+    provider_key: str = ""
+    """Who he is at the tenant's identity provider, as issuer#subject; empty for everybody else."""
     custom_role: str | None = None
     """With one, `role` says nothing but that he is no administrator."""
 
@@ -54,19 +57,36 @@ class User:
         """Whether he may sign in."""
         return not (self.disabled or self.deleted or self.suspended or self.pending)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether his names, role and password are kept here."""
+        return not (self.directory_key or self.provider_key)
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A sign-in: the digest of the one refresh token that is good now."""
+    """A sign-in: the digest of the one refresh token that is good now.
+
+    `until_ms` is when it ends however often it is refreshed; 0: it does not.
+    """
 
     user: str
     refresh: str = field(repr=False)
     expires_ms: int
+    until_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
     """How the tenant's directory is asked; `secret` is sealed with the tenant's key."""
+
+    settings: dict[str, Any]
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityProvider:
+    """Where people sign in who are not known here; `secret` is sealed with the tenant's key."""
 
     settings: dict[str, Any]
     secret: str = field(repr=False)
@@ -101,6 +121,7 @@ class TenantState:
     users: dict[str, User] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     directory: Directory | None = None
+    identity_provider: IdentityProvider | None = None
     second_factor_required: bool = False
     roles: dict[str, CustomRole] = field(default_factory=dict)
     registration: Registration = Registration.CLOSED
@@ -112,9 +133,11 @@ class TenantState:
 def state_to_bytes(state: TenantState) -> bytes:
     """The state for a snapshot."""
     users = {name: _user_fields(user) for name, user in state.users.items()}
-    fields: dict[str, Any] = {"users": users, "sessions": state.sessions}
+    fields: dict[str, Any] = {"users": users, "sessions": _session_fields(state)}
     if state.directory is not None:
         fields["directory"] = state.directory
+    if state.identity_provider is not None:
+        fields["identity_provider"] = state.identity_provider
     if state.second_factor_required:
         fields["second_factor_required"] = True
     if state.roles:
@@ -137,7 +160,7 @@ def _user_fields(user: User) -> dict[str, Any]:
     # Left out where it says nothing: states of before there was such a thing keep their bytes.
     for name in (
         *("deleted", "directory_key", "suspended", "custom_role", "pending", "grants"),
-        *("second_factor", "begun", "used_step"),
+        *("second_factor", "begun", "used_step", "provider_key"),
     ):
         if not fields[name]:
             del fields[name]
@@ -146,14 +169,24 @@ def _user_fields(user: User) -> dict[str, Any]:
     return fields
 
 
+def _session_fields(state: TenantState) -> dict[str, dict[str, Any]]:
+    sessions = {name: asdict(session) for name, session in state.sessions.items()}
+    for fields in sessions.values():
+        if not fields["until_ms"]:
+            del fields["until_ms"]
+    return sessions
+
+
 def state_from_bytes(data: bytes) -> TenantState:
     """The state in a snapshot."""
     fields = orjson.loads(data)
     directory = fields.get("directory")
+    provider = fields.get("identity_provider")
     return TenantState(
         users={name: _user(user) for name, user in fields["users"].items()},
         sessions={name: Session(**session) for name, session in fields["sessions"].items()},
         directory=Directory(**directory) if directory else None,
+        identity_provider=IdentityProvider(**provider) if provider else None,
         second_factor_required=fields.get("second_factor_required", False),
         roles={
             name: CustomRole(role["name"], tuple(role["permissions"]))

@@ -24,8 +24,11 @@ def create(state: TenantState, command: CreateUser) -> UserCreated | Rejection:
         return Rejection(ErrorCode.FORBIDDEN, "only an administrator may make users")
     if command.user_role not in PEOPLE:
         return Rejection(ErrorCode.INVALID, f"{command.user_role} is no role for a person")
-    if command.directory_key and (command.role is not Role.SYSTEM or command.password_hash):
+    elsewhere = command.directory_key or command.provider_key
+    if elsewhere and (command.role is not Role.SYSTEM or command.password_hash):
         return Rejection(ErrorCode.FORBIDDEN, "only the gateway knows who is in the directory")
+    if command.directory_key and command.provider_key:
+        return Rejection(ErrorCode.INVALID, "a user is known in one place only")
     beyond = refusal_to_give(state, command, command.user_role, command.custom_role)
     if beyond is not None:
         return beyond
@@ -46,6 +49,7 @@ def create(state: TenantState, command: CreateUser) -> UserCreated | Rejection:
         custom_role=command.custom_role,
         password_hash=command.password_hash,
         directory_key=command.directory_key,
+        provider_key=command.provider_key,
     )
 
 
@@ -82,5 +86,6 @@ def created(state: TenantState, event: UserCreated) -> TenantState:
         custom_role=event.custom_role,
         password_hash=event.password_hash,
         directory_key=event.directory_key,
+        provider_key=event.provider_key,
     )
     return replace(state, users={**state.users, event.user: user})

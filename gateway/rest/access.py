@@ -22,6 +22,7 @@ from gateway.evidence import EvidenceReads
 from gateway.frames import rfc3339
 from gateway.joining import Joining
 from gateway.limits import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
+from gateway.oidc_services import OidcServices
 from gateway.passwords import PasswordCheck
 from gateway.policy import ROUTES, Open, allows, refusal
 from gateway.rate_limits import Buckets
@@ -54,6 +55,7 @@ class RestServices:
     passwords: PasswordCheck
     directory: DirectoryServices
     second_factors: SecondFactors
+    oidc: OidcServices
     session_limit: Buckets
     joining: Joining
     tenant_deletion_days: int

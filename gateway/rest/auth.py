@@ -79,7 +79,7 @@ async def login(credentials: Credentials, services: Services, request: Request) 
     """Sign in with a username or an e-mail and a password. Whoever has a second factor, and sends no
     `otp`, gets the problem `second_factor_required` with a `challenge` to answer."""
     address = request.client.host if request.client else ""
-    return _pair(
+    return pair_view(
         await services.sign_in.login(
             credentials.username, credentials.password, address, credentials.otp
         )
@@ -91,12 +91,12 @@ async def answer_challenge(
 ) -> TokenPair:
     """Go on signing in: with a code of the second factor, within `expires_in` of the challenge."""
     address = request.client.host if request.client else ""
-    return _pair(await services.sign_in.answer(body.challenge, body.code, address))
+    return pair_view(await services.sign_in.answer(body.challenge, body.code, address))
 
 
 async def refresh(body: RefreshToken, services: Services, request: Request) -> TokenPair:
     """Exchange a refresh token for the next pair. One that comes a second time ends the session."""
-    return _pair(await services.sign_in.refresh(body.refresh_token, origin_of(request)))
+    return pair_view(await services.sign_in.refresh(body.refresh_token, origin_of(request)))
 
 
 async def logout(caller: SignedIn, services: Services) -> None:
@@ -129,7 +129,8 @@ async def ws_ticket(caller: SignedIn, services: Services) -> WebSocketTicket:
     return WebSocketTicket(ticket=ticket, expires_in=TICKET_TTL_S)
 
 
-def _pair(tokens: SignedInTokens) -> TokenPair:
+def pair_view(tokens: SignedInTokens) -> TokenPair:
+    """Tokens as clients get them."""
     return TokenPair(
         access_token=tokens.access_token,
         refresh_token=tokens.refresh_token,

@@ -63,7 +63,7 @@ async def change_password(
     """Change one's own password. All other sessions end; this one stays."""
     principal = caller.principal
     user = await caller.reader.user(principal.user)
-    if user is not None and user.directory_key:
+    if user is not None and not user.is_local:
         raise Refusal(
             ErrorCode.CONFLICT, "your organisation's directory keeps your password; change it there"
         )

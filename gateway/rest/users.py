@@ -71,6 +71,7 @@ RoleName = Annotated[
 ]
 """A built-in role, or the id of one that the tenant has made. Roles of the platform count in its tenant,
 and are given by its administrators only."""
+Source = Literal["local", "directory", "identity_provider"]
 
 
 class NewUser(Body):
@@ -115,8 +116,8 @@ class UserView(BaseModel):
     """A user. One who is disabled can't sign in; one who is deleted never will, and has lost his names; one
     who is pending has registered himself and waits to be approved.
 
-    The directory keeps name, role and password of users that it is the `source` of; those whom it keeps out
-    are `suspended`.
+    The directory, or the identity provider, keeps name, role and password of users that it is the `source`
+    of; those whom it keeps out are `suspended`.
     """
 
     user: str
@@ -126,7 +127,7 @@ class UserView(BaseModel):
     role: str
     disabled: bool
     deleted: bool
-    source: Literal["local", "directory"]
+    source: Source
     suspended: bool
     second_factor: bool
     pending: bool
@@ -147,6 +148,13 @@ class UserChanged(BaseModel):
     receipt: ReceiptView
 
 
+def source_of(row: UserRow) -> Source:
+    """Who keeps a user."""
+    if row.provider_key:
+        return "identity_provider"
+    return "directory" if row.directory_key else "local"
+
+
 def view_of(row: UserRow) -> UserView:
     """A user as administrators see him."""
     return UserView(
@@ -157,7 +165,7 @@ def view_of(row: UserRow) -> UserView:
         role=row.custom_role or row.role,
         disabled=row.disabled,
         deleted=row.deleted,
-        source="directory" if row.directory_key else "local",
+        source=source_of(row),
         suspended=row.suspended,
         second_factor=row.second_factor is not None,
         pending=row.pending,

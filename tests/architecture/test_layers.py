@@ -19,7 +19,7 @@ WALLS: Final[dict[str, tuple[str, ...]]] = {
     "fastapi": ("gateway/",),
     "argon2": ("gateway/passwords.py",),
     "ldap3": ("gateway/directory/ldap.py",),
-    "jwt": ("gateway/tokens.py",),
+    "jwt": ("gateway/tokens.py", "gateway/oidc/id_token.py"),
     "cryptography": ("store/sealing.py", "gateway/tokens.py", "deploy/"),
     "typer": ("deploy/cli/",),
     "pydantic_settings": ("deploy/settings.py",),

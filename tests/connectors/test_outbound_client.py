@@ -166,7 +166,7 @@ async def test_a_name_without_an_address_is_an_error_of_the_connection() -> None
 
 
 async def test_the_certificate_must_be_the_names_and_of_a_trusted_authority(tmp_path: Path) -> None:
-    served, trusted = _certificate(tmp_path, NAME)
+    served, trusted = certificate(tmp_path, NAME)
     async with product(served) as siem:
         policy = siem.policy()
         for host, verify, fine in (
@@ -184,7 +184,7 @@ async def test_the_certificate_must_be_the_names_and_of_a_trusted_authority(tmp_
                         await client.get("/")
 
 
-def _certificate(directory: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+def certificate(directory: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """Contexts of a server with a certificate of its own making, and of a client that trusts it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -102,6 +102,20 @@ ROUTES: Final[dict[str, Probe]] = {
     "POST /users/{user}/enable": Probe(),
     "POST /users/{user}/password": Probe({"password": "a long password"}),
     "POST /users/{user}/logout-everywhere": Probe(),
+    "GET /auth/oidc/{tenant}/start": Probe(public=True),
+    "GET /auth/oidc/{tenant}/callback": Probe(public=True),
+    "POST /auth/oidc/{tenant}/session": Probe({"code": "none", "verifier": "v" * 43}, public=True),
+    "GET /tenants/current/identity-provider": Probe(),
+    "PUT /tenants/current/identity-provider": Probe(
+        {
+            "issuer": "https://id.example",
+            "client_id": "wardroom",
+            "client_secret": "",
+            "default_role": "tenant_admin",
+        }
+    ),
+    "DELETE /tenants/current/identity-provider": Probe(),
+    "POST /tenants/current/identity-provider/test": Probe({}),
     "GET /tenants/current/directory": Probe(),
     "PUT /tenants/current/directory": Probe(
         {

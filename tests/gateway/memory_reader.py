@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from actors.protocol.ids import TENANT_ROOM
 from actors.runtime.projector import (
     directory_row,
+    identity_provider_row,
     invitation_row,
     registration_row,
     role_row,
@@ -18,6 +19,7 @@ from store.rows import (
     REGISTRATION,
     SECOND_FACTOR,
     DirectoryRow,
+    IdentityProviderRow,
     InvitationRow,
     RoleRow,
     RoomRow,
@@ -148,6 +150,12 @@ class MemoryTenantReader:
         tenant = self._world.at(self.tenant, TENANT_ROOM)
         known = any(entry.kind.startswith("directory_") for entry in tenant.entries)
         return directory_row(tenant.state, tenant.head) if known else None
+
+    async def identity_provider(self) -> IdentityProviderRow | None:
+        await self._read()
+        tenant = self._world.at(self.tenant, TENANT_ROOM)
+        seqs = [entry.seq for entry in tenant.entries if entry.kind.startswith("identity_")]
+        return identity_provider_row(tenant.state, seqs[-1]) if seqs else None
 
     async def _cipher_of(self, tenant: str) -> Cipher:
         await self._read()

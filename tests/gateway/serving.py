@@ -20,6 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 import gateway.app
+from actors.protocol.fetching import Fetch, nobody_answers
 from actors.protocol.ids import TENANT_ROOM
 from actors.protocol.roles import Role
 from gateway.app import GatewayServices, create_app, server_config
@@ -162,10 +163,12 @@ async def served(
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
     keys: TokenKeys | None = None,
+    fetch: Fetch = nobody_answers,
     **settings: Any,
 ) -> AsyncIterator[Served]:
     """A gateway over a world, on a free port; `clock` is the one by which failures are forgiven,
-    `wall_clock` the one that codes are of. Gateways with the same `keys` believe each other's tokens."""
+    `wall_clock` the one that codes are of; `fetch` asks identity providers. Gateways with the same `keys`
+    believe each other's tokens."""
     world = world or peopled("acme")
     keys = keys or new_keys()
     metrics = GatewayMetrics(CollectorRegistry())
@@ -183,6 +186,7 @@ async def served(
             unavailable=(Unreachable,),
             clock=clock,
             wall_clock=wall_clock,
+            fetch=fetch,
         )
     )
     _share_routes(app)

@@ -65,6 +65,9 @@ async def test_no_route_of_the_api_but_signing_in_works_without_a_token() -> Non
                     json={} if method in ("post", "put", "patch") else None,
                 )
                 expected = 422 if path in open_paths else 401
+                if "/oidc/" in path:
+                    # A tenant that is none has no provider.
+                    expected = 404 if path.endswith("/callback") else 422
                 assert answer.status_code == expected, f"{method} {path}"
                 tried += 1
 

@@ -18,6 +18,9 @@ OPEN_TO_ALL: Final = {
     "POST /auth/login",
     "POST /auth/login/second-factor",
     "POST /auth/refresh",
+    "GET /auth/oidc/{tenant}/start",
+    "GET /auth/oidc/{tenant}/callback",
+    "POST /auth/oidc/{tenant}/session",
 }
 TO_ENROL: Final = {
     f"GET {OWN}",
