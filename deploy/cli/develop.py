@@ -15,14 +15,17 @@ PACKAGES: Final = ("gateway", "actors", "connectors", "store", "deploy", "tests"
 FAST_TESTS: Final = ("-m", "not servers and not slow and not paced", "--hypothesis-profile=few")
 """Seconds on two cores. `test` leaves none out, and lets Hypothesis try all its examples."""
 
+ALL_TESTS: Final = ("-n", "2", "--dist", "loadfile")
+"""Two workers, each with servers of its own; the tests of a file share some, so they stay together."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
 
     @app.command(context_settings=PASS_ON)
     def test(context: typer.Context) -> None:
-        """Run every test on the embedded servers; arguments go to pytest."""
-        raise typer.Exit(_run("pytest", *context.args))
+        """Run every test on the embedded servers; arguments go to pytest instead of its own."""
+        raise typer.Exit(_run("pytest", *(context.args or ALL_TESTS)))
 
     @app.command()
     def check() -> None:
