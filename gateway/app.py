@@ -33,6 +33,7 @@ from gateway.rest import (
     chain,
     entries,
     members,
+    nats_credentials,
     parent_view,
     profile,
     rooms,
@@ -194,7 +195,7 @@ def _api() -> APIRouter:
     problems = {"model": ProblemView, "description": "Refused or failed"}
     api = APIRouter(prefix="/api/v1", responses={"default": problems})
     nouns = (auth, profile, users, rooms, members, entries, chain, audit, tenants, parent_view)
-    for noun in nouns:
+    for noun in (*nouns, nats_credentials):
         api.include_router(noun.router())
     return api
 

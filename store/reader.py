@@ -25,6 +25,7 @@ from store.mongo import (
     sides_of_kinds,
     tenant_database,
 )
+from store.nats_credentials import NatsCredentials
 from store.opening import open_contents
 from store.record import Record, place, record_of
 from store.rows import LoginCandidate, ManagedTenantRow, RoomRow, SessionRow, TenantRow, UserRow
@@ -88,6 +89,7 @@ class TenantReader:
         self.tenant = tenant
         self._keys = keys
         self._database: Database = connection.database(tenant_database(tenant))
+        self.nats_credentials = NatsCredentials(connection, keys, tenant)
 
     async def room(self, room: str) -> RoomRow | None:
         """A room's row."""

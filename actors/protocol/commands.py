@@ -23,6 +23,7 @@ from actors.protocol.limits import (
     REASON_CHARS_MAX,
     TIME_MS_MAX,
 )
+from actors.protocol.nats_credentials import CredentialAction, CredentialId
 from actors.protocol.roles import Role, RoomRole
 from actors.protocol.tenancy import TenantAction
 
@@ -293,6 +294,14 @@ class LockTenant(Command):
     reason: Reason = ""
 
 
+class ManageNatsCredential(Command):
+    """Ask the tenant's actor for something about the credential of an external system."""
+
+    type: Literal["manage_nats_credential"] = "manage_nats_credential"
+    credential: CredentialId
+    action: CredentialAction
+
+
 RoomCommand = Annotated[
     Post
     | CreateRoom
@@ -320,7 +329,8 @@ TenantCommand = Annotated[
     | RecordEvidenceRead
     | ManageTenant
     | GrantTenant
-    | LockTenant,
+    | LockTenant
+    | ManageNatsCredential,
     Field(discriminator="type"),
 ]
 
@@ -342,6 +352,7 @@ __all__ = [
     "GrantTenant",
     "IncidentLink",
     "LockTenant",
+    "ManageNatsCredential",
     "ManageTenant",
     "OpenSession",
     "Origin",

@@ -3,6 +3,8 @@
 from actors.protocol.events import (
     EventType,
     ManagedTenantEvent,
+    NatsCredentialEvent,
+    NatsCredentialRotated,
     PasswordChanged,
     SessionEnded,
     SessionOpened,
@@ -17,12 +19,13 @@ from actors.protocol.events import (
     UserPasswordRehashed,
 )
 from actors.protocol.ids import PLATFORM_TENANT, TENANT_ROOM
+from actors.protocol.nats_credentials import NatsCredential
 from actors.protocol.tenancy import ManagedTenant
 from actors.room.state import RoomState
 from actors.runtime.mailbox import Mailbox
 from actors.tenant.state import TenantState, User
 from store.projections import Projections
-from store.rows import ManagedTenantRow, RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import ManagedTenantRow, NatsCredentialRow, RoomRow, SessionRow, Snapshot, UserRow
 
 
 async def project(
@@ -94,6 +97,29 @@ def managed_tenant_row(name: str, tenant: ManagedTenant, applied: int) -> Manage
     )
 
 
+def nats_credential_row(
+    tenant: str, name: str, held: NatsCredential, applied: int
+) -> NatsCredentialRow:
+    """A NATS credential's row."""
+    return NatsCredentialRow(tenant=tenant, credential=name, applied=applied, **held.model_dump())
+
+
+async def _project_nats_credentials(
+    projections: Projections, mailbox: Mailbox, event: NatsCredentialEvent
+) -> None:
+    names = [event.credential]
+    if isinstance(event, NatsCredentialRotated):
+        names.append(event.successor)
+    state: TenantState = mailbox.committed_state
+    for name in names:
+        held = state.nats_credentials.get(name)
+        # When the past is projected again, some of it is forgotten: their rows say so already.
+        if held is not None:
+            applied = mailbox.committed.seq
+            row = nats_credential_row(projections.tenant, name, held, applied)
+            await projections.save_nats_credential(row)
+
+
 async def _project_tenant_event(
     projections: Projections, mailbox: Mailbox, event: EventType
 ) -> None:
@@ -104,6 +130,9 @@ async def _project_tenant_event(
         if projections.tenant == PLATFORM_TENANT:
             managed = managed_tenant_row(event.tenant, state.tenants[event.tenant], applied)
             await projections.save_managed_tenant(managed)
+        return
+    if isinstance(event, NatsCredentialEvent):
+        await _project_nats_credentials(projections, mailbox, event)
         return
     match event:
         case UserCreated() | UserEnabled() | UserPasswordRehashed() | TenantGranted():

@@ -11,6 +11,7 @@ from actors.protocol.commands import (
     EndSessions,
     GrantTenant,
     LockTenant,
+    ManageNatsCredential,
     ManageTenant,
     OpenSession,
     RecordEvidenceRead,
@@ -23,7 +24,7 @@ from actors.protocol.commands import (
 )
 from actors.protocol.errors import Rejection
 from actors.protocol.events import TenantEventType
-from actors.tenant import accounts, evidence, passwords, sessions, tenancy, users
+from actors.tenant import accounts, evidence, nats_credentials, passwords, sessions, tenancy, users
 from actors.tenant.state import TenantState
 
 
@@ -53,7 +54,15 @@ def decide(state: TenantState, command: TenantCommand, now_ms: int) -> TenantEve
             return passwords.rehash(state, command)
         case RecordEvidenceRead():
             return evidence.read(command)
-        case ManageTenant() | GrantTenant() | LockTenant():
-            return tenancy.decide(state, command, now_ms)
+        case ManageTenant() | GrantTenant() | LockTenant() | ManageNatsCredential():
+            return _managed(state, command, now_ms)
         case _:
             assert_never(command)
+
+
+def _managed(
+    state: TenantState, command: tenancy.TenancyCommand | ManageNatsCredential, now_ms: int
+) -> TenantEventType | Rejection:
+    if isinstance(command, ManageNatsCredential):
+        return nats_credentials.decide(state, command, now_ms)
+    return tenancy.decide(state, command, now_ms)

@@ -2,6 +2,13 @@
 
 from actors.protocol.events import (
     EventType,
+    NatsCredentialAdopted,
+    NatsCredentialCut,
+    NatsCredentialEvent,
+    NatsCredentialMade,
+    NatsCredentialRevoked,
+    NatsCredentialRotated,
+    NatsCredentialSigned,
     PasswordChanged,
     SessionEnded,
     SessionOpened,
@@ -26,7 +33,7 @@ from actors.protocol.events import (
     UserEnabled,
     UserPasswordRehashed,
 )
-from actors.tenant import accounts, passwords, sessions, tenancy, users
+from actors.tenant import accounts, nats_credentials, passwords, sessions, tenancy, users
 from actors.tenant.state import TenantState
 
 STATE_KINDS = frozenset(
@@ -55,6 +62,12 @@ STATE_KINDS = frozenset(
         TenantDestroyed,
         TenantGranted,
         TenantLocked,
+        NatsCredentialMade,
+        NatsCredentialAdopted,
+        NatsCredentialRotated,
+        NatsCredentialSigned,
+        NatsCredentialRevoked,
+        NatsCredentialCut,
     )
 )
 """Kinds that change the state."""
@@ -64,6 +77,8 @@ def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> Tena
     """The state after `event`."""
     if isinstance(event, tenancy.TenancyEvent):
         return tenancy.evolve(state, event, at_ms)
+    if isinstance(event, NatsCredentialEvent):
+        return nats_credentials.evolve(state, event, actor, at_ms)
     match event:
         case UserCreated():
             return users.created(state, event)

@@ -6,7 +6,7 @@ Only tests of the gateway alone use it; what it replaces is tested with the real
 import asyncio
 import hashlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -23,14 +23,21 @@ from actors.protocol.roles import Role
 from actors.room.decide import decide as decide_room
 from actors.room.evolve import evolve as evolve_room
 from actors.room.state import Moment, RoomState
-from actors.runtime.projector import managed_tenant_row, room_row, user_row
+from actors.runtime.projector import managed_tenant_row, nats_credential_row, room_row, user_row
 from actors.tenant.decide import decide as decide_tenant
 from actors.tenant.evolve import evolve as evolve_tenant
 from actors.tenant.sessions import ended_by
 from actors.tenant.state import TenantState
 from gateway.history import entry_of
 from store.reader import Reader, Selection, StoredEntry, TenantReader
-from store.rows import LoginCandidate, ManagedTenantRow, RoomRow, SessionRow, UserRow
+from store.rows import (
+    LoginCandidate,
+    ManagedTenantRow,
+    NatsCredentialRow,
+    RoomRow,
+    SessionRow,
+    UserRow,
+)
 
 NOW_MS = 1_795_000_000_000
 Handler = Callable[[RoomEvent], None]
@@ -114,6 +121,7 @@ class World:
         self.broken_commit: Exception | None = None
         self.held: list[tuple[str, str, Command]] | None = None
         self.announcing = True
+        self.provisioning = True
         self.used_keys: set[str] = set()
         self.ears: dict[int, Callable[[str, list[str]], None]] = {}
         self.reply_handlers: dict[str, Callable[[Reply], None]] = {}
@@ -231,6 +239,7 @@ class MemoryTenantReader:
 
     def __init__(self, world: World, tenant: str) -> None:
         self.tenant = tenant
+        self.nats_credentials = MemoryNatsCredentials(world, tenant)
         self._world = world
 
     async def _read(self) -> None:
@@ -321,6 +330,41 @@ class MemoryTenantReader:
 
     async def session_active(self, session: str) -> bool:
         return await self.session(session) is not None
+
+
+class MemoryNatsCredentials:
+    """As `store.nats_credentials.NatsCredentials`, with a provisioner that is done when somebody looks."""
+
+    def __init__(self, world: World, tenant: str) -> None:
+        self._world = world
+        self._tenant = tenant
+
+    async def page(self, *, after: str, limit: int) -> list[NatsCredentialRow]:
+        await asyncio.sleep(0)
+        place = self._world.at(self._tenant, TENANT_ROOM)
+        held = sorted(item for item in place.state.nats_credentials.items() if item[0] > after)
+        rows = [nats_credential_row(self._tenant, name, each, place.head) for name, each in held]
+        return rows[:limit]
+
+    async def one(self, credential: str) -> NatsCredentialRow | None:
+        self._provision(credential)
+        rows = await self.page(after="", limit=1_000)
+        return next((row for row in rows if row.credential == credential), None)
+
+    async def last_uses(self, public_keys: Iterable[str]) -> dict[str, int]:
+        await asyncio.sleep(0)
+        return dict.fromkeys(public_keys, NOW_MS)
+
+    def _provision(self, credential: str) -> None:
+        held = self._world.at(self._tenant, TENANT_ROOM).state.nats_credentials.get(credential)
+        done = {
+            "pending": {"do": "sign", "token": "a.signed.token"},
+            "revoking": {"do": "confirm_cut"},
+        }
+        action = done.get(held.status) if held is not None and self._world.provisioning else None
+        if action is not None:
+            named = {"type": "manage_nats_credential", "credential": credential}
+            self._world.commit(self._tenant, TENANT_ROOM, tenant_command(action=action, **named))
 
 
 class MemoryActors:
