@@ -1,9 +1,9 @@
 """A client of the public surface for the command line: signs in, calls, and follows a room."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Final, Self
 
 import orjson
 from websockets.asyncio.client import connect
@@ -17,19 +17,34 @@ DOWNLOAD_TIMEOUT_S = 300.0
 """Wait for each part of a file; a large workbook is sent only when it is made."""
 
 
-class ApiError(Exception):
-    """The server refused: its code and what it said."""
+SECOND_FACTOR_REQUIRED: Final = "second_factor_required"
+ENROLMENT_REQUIRED: Final = "second_factor_enrolment_required"
 
-    def __init__(self, status: int, code: str, detail: str) -> None:
+
+class ApiError(Exception):
+    """The server refused: its code and what it said. `challenge` is what a code goes back with."""
+
+    def __init__(self, status: int, code: str, detail: str, challenge: str = "") -> None:
         super().__init__(f"{code}: {detail}")
         self.status = status
         self.code = code
+        self.challenge = challenge
 
 
 class Api:
-    """One signed-in user."""
+    """One signed-in user. `otp` is a code of his second factor; `ask_code` gets one from him when he turns
+    out to have one."""
 
-    def __init__(self, url: str, username: str, password: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        username: str,
+        password: str,
+        otp: str | None = None,
+        ask_code: Callable[[], str] | None = None,
+    ) -> None:
+        self._otp = otp
+        self._ask_code = ask_code
         self._url = url
         self._username = username
         self._password = password
@@ -38,12 +53,35 @@ class Api:
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
-        answer = await self.call(
-            "POST", "/auth/login", {"username": self._username, "password": self._password}
-        )
+        answer = await self._sign_in()
+        if answer.get("scope") == "enrol":
+            detail = (
+                "this tenant requires a second factor, and this account has none yet; "
+                "enrol one at /api/v1/auth/second-factor first"
+            )
+            raise ApiError(403, ENROLMENT_REQUIRED, detail)
         self.token = answer["access_token"]
         self._http.headers["Authorization"] = f"Bearer {self.token}"
         return self
+
+    async def _sign_in(self) -> dict[str, Any]:
+        credentials = {"username": self._username, "password": self._password}
+        if self._otp:
+            credentials["otp"] = self._otp
+        try:
+            return await self.call("POST", "/auth/login", credentials)
+        except ApiError as error:
+            if error.code != SECOND_FACTOR_REQUIRED:
+                raise
+            if self._ask_code is None:
+                detail = (
+                    "this account has a second factor; set WARDROOM_OTP to a code of it that was "
+                    "not used yet, or to a recovery code"
+                )
+                raise ApiError(error.status, error.code, detail) from None
+            challenge = error.challenge
+        body = {"challenge": challenge, "code": self._ask_code()}
+        return await self.call("POST", "/auth/login/second-factor", body)
 
     async def __aexit__(
         self,
@@ -76,7 +114,10 @@ class Api:
         if answer.status_code >= 400:
             problem = answer.json()
             raise ApiError(
-                answer.status_code, problem.get("code", "unknown"), problem.get("detail", "")
+                answer.status_code,
+                problem.get("code", "unknown"),
+                problem.get("detail", ""),
+                problem.get("challenge", ""),
             )
         result: dict[str, Any] = answer.json() if answer.content else {}
         return result

@@ -205,8 +205,12 @@ async def run_gateway(settings: ProcessSettings) -> None:
             argon2_passes=settings.argon2_passes,
             login_failures_account=settings.login_failures_account,
             login_failures_address=settings.login_failures_address,
+            newcomers_at_once_address=settings.newcomers_at_once_address,
             requests_per_second_session=settings.requests_per_second_session,
             requests_per_second_address=settings.requests_per_second_address,
+            directory_tenant=settings.directory_tenant,
+            directory_sync_s=settings.directory_sync_s,
+            directory_loopback=settings.directory_loopback,
             trusted_proxies=settings.trusted_proxies,
             tenant_deletion_days=settings.tenant_deletion_days,
         )

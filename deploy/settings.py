@@ -41,8 +41,13 @@ class ProcessSettings(BaseSettings):
         argon2_passes: passes of one password check (gateway).
         login_failures_account: failed sign-ins of a name before it must wait (gateway).
         login_failures_address: failed sign-ins from an address before it must wait (gateway).
+        newcomers_at_once_address: registrations and accepted invitations of an address that need no wait
+            (gateway).
         requests_per_second_session: REST requests of one session in the long run (gateway).
         requests_per_second_address: REST requests from one address in the long run (gateway).
+        directory_tenant: whose directory is asked where none is named; empty: the only tenant's (gateway).
+        directory_sync_s: seconds between two looks whether directories' users are still there (gateway).
+        directory_loopback: whether a directory may be on this very machine (gateway).
         trusted_proxies: proxies whose X-Forwarded-For is believed, as addresses or networks (gateway).
         log_format: json or console; auto is console on a terminal, else json.
         log_level: debug, info, warning or error.
@@ -74,8 +79,12 @@ class ProcessSettings(BaseSettings):
     argon2_passes: int = 1
     login_failures_account: int = Field(default=5, ge=1)
     login_failures_address: int = Field(default=50, ge=1)
+    newcomers_at_once_address: int = Field(default=10, ge=1)
     requests_per_second_session: float = Field(default=100.0, gt=0)
     requests_per_second_address: float = Field(default=500.0, gt=0)
+    directory_tenant: str = ""
+    directory_sync_s: float = Field(default=300.0, ge=1)
+    directory_loopback: bool = False
     trusted_proxies: str = ""
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -8,20 +8,27 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel
 from starlette.routing import WebSocketRoute
 
 from actors.client import ActorClient, Reach
 from actors.protocol.limits import FRAME_BYTES_MAX
 from gateway import errors
-from gateway.auth import SessionCheck, SignIn
+from gateway.auth import Proofs, SessionCheck, SignIn
 from gateway.connection import SocketServices
 from gateway.cors import allow_origins
+from gateway.directories import Directories
+from gateway.directory.addresses import judged_addresses
+from gateway.directory_people import DirectoryPeople
+from gateway.directory_services import DirectoryServices
+from gateway.directory_sign_in import DirectorySignIn
+from gateway.directory_sync import DirectorySync
 from gateway.evidence import EvidenceReads
 from gateway.failed_sign_ins import FailureRecords
 from gateway.fanout import Fanout
 from gateway.headers import SecurityHeaders
+from gateway.joining import Joining
 from gateway.lockout import Lockout
 from gateway.metrics import GatewayMetrics
 from gateway.passwords import PasswordCheck
@@ -31,17 +38,23 @@ from gateway.rest import (
     audit,
     auth,
     chain,
+    directory,
     entries,
+    joining,
     members,
     nats_credentials,
     parent_view,
     profile,
+    roles,
     rooms,
+    second_factor,
+    sessions,
     tenants,
     users,
 )
-from gateway.rest.access import RestServices, Verifier
+from gateway.rest.access import RestServices, Verifier, gate
 from gateway.rest.health import Check, Health
+from gateway.second_factor import SecondFactors
 from gateway.settings import GatewaySettings
 from gateway.sign_in_guard import SignInGuard
 from gateway.socket import SocketEndpoint
@@ -67,7 +80,8 @@ class GatewayServices:
     `unavailable` are the exceptions by which the libraries underneath say that a server does not
     answer; they become 503 instead of 500. `reach` is told when sockets were written to.
     `read_token_keys` reads the keys anew, so that a rotation needs no restart. `clock` tells the seconds
-    in which failed sign-ins are forgiven and requests counted.
+    in which failed sign-ins are forgiven and requests counted; `wall_clock` tells the Unix seconds that
+    codes of second factors are of.
     """
 
     reader: Reader
@@ -81,10 +95,12 @@ class GatewayServices:
     reach: Reach = lambda _: None
     read_token_keys: ReadKeys | None = None
     clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
 
 
 class ProblemView(BaseModel):
-    """A problem document (RFC 9457). `errors` names bad fields by JSON pointer or parameter."""
+    """A problem document (RFC 9457). `errors` names bad fields by JSON pointer or parameter;
+    `challenge` and its life in seconds come with `second_factor_required`."""
 
     type: str
     title: str
@@ -93,6 +109,8 @@ class ProblemView(BaseModel):
     code: str
     errors: list[dict[str, str]] | None = None
     instance: str | None = None
+    challenge: str | None = None
+    expires_in: int | None = None
 
 
 def create_app(services: GatewayServices) -> FastAPI:
@@ -100,20 +118,26 @@ def create_app(services: GatewayServices) -> FastAPI:
     settings = services.settings
     background = Background()
     tokens = Tokens(services.token_keys)
-    sessions = SessionCheck(services.reader)
-    passwords = PasswordCheck(settings.argon2_memory_kib, settings.argon2_passes)
-    sockets = _sockets(services, tokens, sessions, background)
+    checked = SessionCheck(services.reader)
+    passwords = PasswordCheck(
+        settings.argon2_memory_kib, settings.argon2_passes, services.metrics.password_hashes.inc
+    )
+    sockets = _sockets(services, tokens, checked, background)
     records = FailureRecords(services.actors, background.spawn, services.clock)
     lockout = Lockout(
         settings.login_failures_account, settings.login_failures_address, services.clock
     )
     guard = SignInGuard(lockout, records, services.metrics)
+    directory = _directory_parts(services, background)
+    second_factors = SecondFactors(guard, services.wall_clock)
+    proofs = Proofs(passwords, directory.sign_in, second_factors)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with background:
             background.spawn(sockets.look_after())
             background.spawn(records.look_after())
+            background.spawn(directory.services.sync.look_after())
             deaf = await services.actors.subscribe_ended_sessions(sockets.on_sessions_ended)
             if services.read_token_keys is not None:
                 background.spawn(follow_keys(tokens, services.read_token_keys))
@@ -121,18 +145,28 @@ def create_app(services: GatewayServices) -> FastAPI:
             await deaf()
             await records.flush()
         passwords.close()
+        directory.services.directories.close()
 
     app = _fastapi(settings, lifespan)
     app.state.rest = RestServices(
         reader=services.reader,
         actors=services.actors,
         tokens=tokens,
-        sign_in=SignIn(services.reader, services.actors, tokens, passwords, guard),
-        sessions=sessions,
+        sign_in=SignIn(services.reader, services.actors, tokens, guard, proofs),
+        sessions=checked,
         sockets=sockets,
         verifier=services.verifier,
         evidence=EvidenceReads(services.actors),
         passwords=passwords,
+        directory=directory.services,
+        second_factors=second_factors,
+        joining=Joining(
+            services.reader,
+            services.actors,
+            passwords,
+            settings.newcomers_at_once_address,
+            services.clock,
+        ),
         session_limit=Buckets("session", settings.requests_per_second_session, services.clock),
         tenant_deletion_days=settings.tenant_deletion_days,
     )
@@ -147,8 +181,27 @@ def create_app(services: GatewayServices) -> FastAPI:
     return app
 
 
+@dataclass(frozen=True, slots=True)
+class _DirectoryParts:
+    services: DirectoryServices
+    sign_in: DirectorySignIn
+
+
+def _directory_parts(services: GatewayServices, background: Background) -> _DirectoryParts:
+    settings = services.settings
+    directories = Directories(judged_addresses(loopback=settings.directory_loopback))
+    people = DirectoryPeople(services.actors, directories)
+    sync = DirectorySync(
+        services.reader, services.actors, directories, people, settings.directory_sync_s
+    )
+    return _DirectoryParts(
+        DirectoryServices(directories, sync, background.spawn),
+        DirectorySignIn(services.reader, people, settings.directory_tenant),
+    )
+
+
 def _sockets(
-    services: GatewayServices, tokens: Tokens, sessions: SessionCheck, background: Background
+    services: GatewayServices, tokens: Tokens, checked: SessionCheck, background: Background
 ) -> Sockets:
     fanout = Fanout(
         services.actors.subscribe_events, services.metrics, background.spawn, services.reach
@@ -158,7 +211,7 @@ def _sockets(
         SocketServices(
             actors=services.actors,
             tokens=tokens,
-            sessions=sessions,
+            sessions=checked,
             fanout=fanout,
             replayer=Replayer(services.metrics),
             settings=services.settings,
@@ -175,6 +228,8 @@ def _fastapi(
         version=settings.version,
         description=DESCRIPTION,
         lifespan=lifespan,
+        # For every route, whichever file it comes from: none can be forgotten.
+        dependencies=[Depends(gate)],
         generate_unique_id_function=lambda route: route.name,
         # What is served at these paths needs no internet, unlike FastAPI's own pages.
         openapi_url=None,
@@ -194,8 +249,10 @@ def _fastapi(
 def _api() -> APIRouter:
     problems = {"model": ProblemView, "description": "Refused or failed"}
     api = APIRouter(prefix="/api/v1", responses={"default": problems})
-    nouns = (auth, profile, users, rooms, members, entries, chain, audit, tenants, parent_view)
-    for noun in (*nouns, nats_credentials):
+    for noun in (
+        *(auth, profile, second_factor, joining, users, directory, sessions, roles),
+        *(rooms, members, entries, chain, audit, tenants, parent_view, nats_credentials),
+    ):
         api.include_router(noun.router())
     return api
 

@@ -11,6 +11,7 @@ from actors.protocol.envelope import entry_id
 from actors.protocol.events import MESSAGE
 from actors.protocol.ids import TENANT_ROOM
 from gateway.frames import rfc3339
+from gateway.inaccessible import Veil
 from store.reader import Selection, StoredEntry, TenantReader
 
 CHUNK_RECORDS: Final = 200
@@ -166,27 +167,27 @@ class _Search:
             part = replace(part, first=max(part.first, part.before - WINDOW_RECORDS))
         return part, CHUNK_RECORDS if self.wanted.opens else self.limit - len(self.found)
 
-    def take(self, part: Selection, asked: int, read: list[StoredEntry]) -> None:
+    def take(self, part: Selection, asked: int, read: list[AuditEntry]) -> None:
         """Note what was read of a part."""
         reached = part.first if len(read) < asked else read[-1].seq
         self.opened += len(read)
         self.looked_at += part.before - reached if part.actor is not None else len(read)
-        for stored in read:
-            entry = entry_of(stored)
+        for entry in read:
             if self.wanted.wants(entry):
                 self.found.append(entry)
                 if len(self.found) == self.limit:
-                    reached = stored.seq
+                    reached = entry.seq
                     break
         self.selection = replace(self.selection, before=reached)
 
 
 class AuditLog:
-    """One tenant's audit log."""
+    """One tenant's audit log, for somebody of a clearance."""
 
-    def __init__(self, reader: TenantReader) -> None:
+    def __init__(self, reader: TenantReader, clearance: int) -> None:
         self.tenant = reader.tenant
         self._reader = reader
+        self._veil = Veil(reader, clearance)
 
     async def head(self) -> int:
         """The last seq of the tenant's chain."""
@@ -207,10 +208,15 @@ class AuditLog:
         search = _Search(wanted, selection, limit, [])
         while not search.is_over:
             part, asked = search.part()
-            search.take(part, asked, await self._reader.newest(TENANT_ROOM, part, asked))
+            read = await self._reader.newest(TENANT_ROOM, part, asked)
+            search.take(part, asked, [await self._veiled(entry_of(stored)) for stored in read])
         left = search.selection
         following = left.before if left.before > left.first else None
         return AuditPage(search.found, following, search.looked_at)
+
+    async def _veiled(self, entry: AuditEntry) -> AuditEntry:
+        # Before it is searched: what is found must not tell either what is not shown.
+        return replace(entry, facts=await self._veil.over(entry.facts))
 
     async def pages(self, wanted: AuditFilter, head: int) -> AsyncIterator[list[AuditEntry]]:
         """All entries up to a head, page by page."""

@@ -19,6 +19,7 @@ import structlog
 from actors.client import ActorClient
 from actors.protocol.envelope import Reply, RoomEvent
 from actors.protocol.errors import ErrorCode, Refusal
+from actors.protocol.permissions import Permission
 from gateway.auth import SessionCheck
 from gateway.fanout import Fanout
 from gateway.feed import Follower, RoomFeed
@@ -39,6 +40,7 @@ from gateway.history import RoomHistory, entry_of
 from gateway.limits import HELLO_TIMEOUT_S, SESSION_CHECK_S
 from gateway.metrics import GatewayMetrics
 from gateway.outlet import Outlet
+from gateway.policy import DENIED, FRAMES, Open, allows
 from gateway.replay import Replayer
 from gateway.rooms import no_such_room, visible_room
 from gateway.session import Session, SessionState, refusal_of_text
@@ -50,6 +52,7 @@ from store.reader import StoredEntry, TenantReader
 log = structlog.get_logger(__name__)
 
 REF_PREFIX = "ws"
+ROLE_CHANGED = "your role was changed; say hello again and resume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Connection:
         self._out = Outlet(protocol, self._session, services.settings, services.metrics)
         self._loop = asyncio.get_running_loop()
         self._reader: TenantReader | None = None
+        self._permissions: frozenset[Permission] = frozenset()
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._inbox: deque[bytes] = deque()
@@ -131,8 +135,8 @@ class Connection:
             self._out.broke(error)
 
     def _obey(self, frame: AnyFrame) -> None:
-        if self._session.state is SessionState.AWAITING_HELLO and not isinstance(frame, Hello):
-            raise Refusal(ErrorCode.UNAUTHENTICATED, "say hello first")
+        if not self._may(frame):
+            return
         match frame:
             case PostFrame():
                 self._post(frame)
@@ -146,6 +150,20 @@ class Connection:
                 self._in_turn(self._hello(frame.token))
             case Ping():
                 self._out.write(encode_frame("pong", n=frame.n))
+
+    def _may(self, frame: AnyFrame) -> bool:
+        need = FRAMES.get(frame.type)
+        if need is Open.PUBLIC:
+            return True
+        if self._session.state is SessionState.AWAITING_HELLO:
+            raise Refusal(ErrorCode.UNAUTHENTICATED, "say hello first")
+        if allows(need, self._permissions):
+            return True
+        if need is None:
+            log.error("policy.no_line", frame=frame.type)
+        room, client_id = getattr(frame, "room", ""), getattr(frame, "client_id", None)
+        self._out.reject(ErrorCode.FORBIDDEN, DENIED, room, client_id)
+        return False
 
     def _in_turn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do what takes waiting; later frames wait for it."""
@@ -181,8 +199,17 @@ class Connection:
         await self._welcome(self._services.tokens.read_access_token(token))
 
     async def _welcome(self, principal: Principal) -> None:
-        self._reader = await self._services.sessions.tenant_of(principal)
+        admitted = await self._services.sessions.admit(principal)
+        principal, known = admitted.principal, self._session.principal
         self._session.authenticate(principal)
+        if known is not None and (known.role, self._permissions) != (
+            principal.role,
+            admitted.permissions,
+        ):
+            # What is followed here was begun with what another role permitted.
+            self.close(CloseCode.UNAUTHENTICATED, ROLE_CHANGED)
+            return
+        self._reader, self._permissions = admitted.reader, admitted.permissions
         self._checked_at = self._loop.time()
         remaining_s = max(0.0, principal.expires - time.time())
         self._close_after(remaining_s, CloseCode.UNAUTHENTICATED, "the token is too old")
@@ -216,7 +243,10 @@ class Connection:
     async def _check_session(self) -> None:
         principal, _ = self._signed_in()
         try:
-            await self._services.sessions.tenant_of(principal)
+            admitted = await self._services.sessions.admit(principal)
+            if admitted.permissions != self._permissions:
+                # Nobody was heard to say so, but what is permitted is another thing by now.
+                self.close(CloseCode.UNAUTHENTICATED, ROLE_CHANGED)
         except Refusal as refusal:
             self._out.fail(refusal.code, refusal.detail)
         except Exception as error:
@@ -253,8 +283,8 @@ class Connection:
             "role": principal.role,
             "ref": f"{REF_PREFIX}{self.number}.{frame.room}",
             "quiet": quiet,
-            "body": frame.body,
-            "thread": frame.thread,
+            **frame.said(),
+            "clearance": principal.clearance,
         }
         try:
             self._services.actors.post_nowait(principal.tenant, frame.room, orjson.dumps(command))
@@ -296,7 +326,8 @@ class Connection:
             detail = "no receipt in time; send it again with the same client_id"
             self._out.reject(ErrorCode.OUTCOME_UNKNOWN, detail, room, client_id)
         else:
-            self._out.write(encode_text_frame(encode_entry(entry_of(stored)).own_payload()))
+            own = encode_entry(entry_of(stored)).payload_for(principal.user, principal.clearance)
+            self._out.write(encode_text_frame(own))
 
     def _comes_in_turn(self, room: str, seq: int) -> bool:
         subscription = self._session.subscriptions.get(room)
@@ -334,12 +365,14 @@ class Connection:
             write=self._out.write,
             settle=partial(self._settle, room),
             evict=partial(self._evicted, room),
+            clearance=principal.clearance,
         )
         history = RoomHistory(reader, room)
         feed = await self._services.fanout.join(principal.tenant, history, row.applied, follower)
         # The row may have been read before a removal that the feed is past already.
         listed = feed.is_member(principal.user, row.applied, principal.user in row.members)
-        if follower.listed_only and not listed:
+        hidden = feed.clearance_now(row.applied, row.clearance) > principal.clearance
+        if hidden or (follower.listed_only and not listed):
             self._services.fanout.leave(principal.tenant, feed, follower)
             raise no_such_room()
         return feed, follower
@@ -359,9 +392,9 @@ class Connection:
             await self._settled.wait()
         self._leave(room)
 
-    def _evicted(self, room: str) -> None:
+    def _evicted(self, room: str, reason: Refusal) -> None:
         self._leave(room)
-        self._out.reject(ErrorCode.NOT_A_MEMBER, "you are no longer a member of this room", room)
+        self._out.reject(reason.code, reason.detail, room)
 
     def _leave(self, room: str) -> None:
         principal = self._session.principal

@@ -5,7 +5,7 @@ A code without a close code leaves the socket open: the frame was understood and
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -13,9 +13,12 @@ import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from actors.protocol.errors import ErrorCode, OutcomeUnknown, Refusal
+from gateway.challenge import SecondFactorWanted
 from gateway.too_soon import TooSoon
 from gateway.websocket_protocol import CloseCode
 
@@ -50,6 +53,9 @@ OUTCOMES: Final[dict[ErrorCode, Outcome]] = {
     ErrorCode.LOGIN_FAILED: Outcome(401, None, "Signing in failed"),
     ErrorCode.SESSION_ENDED: Outcome(401, CloseCode.UNAUTHENTICATED, "The session has ended"),
     ErrorCode.REFRESH_REUSED: Outcome(401, None, "The refresh token was used before"),
+    ErrorCode.SECOND_FACTOR_REQUIRED: Outcome(401, None, "A second factor is needed"),
+    ErrorCode.SECOND_FACTOR_FAILED: Outcome(403, None, "The second factor failed"),
+    ErrorCode.ENROLMENT_REQUIRED: Outcome(403, CloseCode.FORBIDDEN, "Enrol a second factor first"),
     ErrorCode.TENANT_SUSPENDED: Outcome(403, None, "The company is suspended"),
     ErrorCode.UNAVAILABLE: Outcome(503, None, "A part of the system does not answer"),
     ErrorCode.OUTCOME_UNKNOWN: Outcome(504, None, "It is not known whether this was done"),
@@ -102,6 +108,7 @@ class Problem:
     detail: str
     faults: tuple[Fault, ...] = ()
     instance: str | None = None
+    members: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
         """The answer that carries it."""
@@ -111,6 +118,7 @@ class Problem:
             "status": self.status,
             "detail": self.detail,
             "code": self.code,
+            **self.members,
         }
         if self.faults:
             fields["errors"] = [_present(fault) for fault in self.faults]
@@ -148,6 +156,10 @@ async def _on_refusal(_request: Request, error: Exception) -> Response:
     headers = _extra_headers(error.code)
     if isinstance(error, TooSoon):
         headers.update(error.headers)
+    if isinstance(error, SecondFactorWanted):
+        wanted = replace(problem(error.code, error.detail), members=error.members)
+        # It lets go on signing in, so no cache may keep it.
+        return wanted.response({**headers, "Cache-Control": "no-store"})
     return problem(error.code, error.detail).response(headers)
 
 
@@ -182,7 +194,7 @@ def _fault(loc: tuple[int | str, ...], message: str) -> Fault:
     return Fault(message, parameter=".".join(str(step) for step in path))
 
 
-async def _on_http(_request: Request, error: Exception) -> Response:
+async def _on_http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if isinstance(error, BodyRefused):
@@ -194,7 +206,19 @@ async def _on_http(_request: Request, error: Exception) -> Response:
         return problem(code, error.detail).response(error.headers)
     phrase = HTTPStatus(error.status_code).phrase
     slug = phrase.lower().replace(" ", "_").replace("-", "_")
-    return Problem(error.status_code, slug, phrase, error.detail).response(error.headers)
+    headers = error.headers
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {**(headers or {}), "Allow": ", ".join(_methods_at(request))}
+    return Problem(error.status_code, slug, phrase, error.detail).response(headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """All that may be asked of a path (RFC 9110, section 10.2.1); the framework names one route's."""
+    methods: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.methods and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods
+    return sorted(methods)
 
 
 async def _on_unexpected(_request: Request, error: Exception) -> Response:

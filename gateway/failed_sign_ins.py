@@ -24,7 +24,7 @@ from gateway.lockout import Account
 
 log = structlog.get_logger(__name__)
 
-Reason = Literal["wrong_password", "locked"]
+Reason = Literal["wrong_password", "locked", "wrong_code"]
 FLUSH_S: Final = 3.0
 """How long the end of a gateway may wait for records."""
 RECORDER: Final = "gateway"

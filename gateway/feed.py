@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import structlog
 
 from actors.protocol.envelope import Entry, RoomEvent
-from actors.protocol.events import MemberAdded, MemberRemoved
+from actors.protocol.errors import ErrorCode, Refusal
+from actors.protocol.events import MemberAdded, MemberRemoved, RoomMarked
+from actors.protocol.markings import HIGHEST, LOWEST
 from gateway.frames import EncodedEntry, encode_entry, encode_text_frame
 from gateway.history import RoomHistory
 from gateway.limits import (
@@ -25,11 +27,13 @@ from gateway.limits import (
     TAIL_BYTES_MAX,
 )
 from gateway.metrics import GatewayMetrics
+from gateway.rooms import no_such_room
 
 log = structlog.get_logger(__name__)
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 _MEMBERSHIP_KINDS = frozenset({MemberAdded.kind, MemberRemoved.kind})
+_ACCESS_KINDS = _MEMBERSHIP_KINDS | {RoomMarked.kind}
 
 
 @dataclass(slots=True, eq=False)
@@ -37,24 +41,36 @@ class Follower:
     """One socket's interest in one room, and the ways back to it.
 
     `write` takes frames; `settle` the client id of an entry of its own user; `evict` is called once
-    when the user may follow no longer. `listed_only`: being a listed member is the user's only
-    right to be here. `sent`: the last seq it was sent while it replays.
+    when the user may follow no longer, with what he is told. `listed_only`: being a listed member is the
+    user's only right to be here. `sent`: the last seq it was sent while it replays. `evict_after`: the
+    last seq that it may still be sent while it replays.
     """
 
     user: str
     listed_only: bool
     write: Callable[[bytes], None]
     settle: Callable[[str], None]
-    evict: Callable[[], None]
+    evict: Callable[[Refusal], None]
+    clearance: int = LOWEST
     evict_after: int | None = None
+    evict_reason: Refusal | None = None
     ended: bool = False
     sent: int = 0
 
     def send(self, entries: list[EncodedEntry]) -> None:
         """Write entries, in this user's copies."""
-        self.write(b"".join(encode_text_frame(e.payload_for(self.user)) for e in entries))
+        copies = [entry.payload_for(self.user, self.clearance) for entry in entries]
+        self.write(b"".join(map(encode_text_frame, copies)))
         self.sent = entries[-1].seq
         self.settle_own(entries)
+
+    def may_be_sent(self, seq: int) -> bool:
+        """Whether a replay may go on with this entry."""
+        return self.evict_after is None or seq <= self.evict_after
+
+    def evict_now(self) -> None:
+        """Tell why it ends here."""
+        self.evict(self.evict_reason or no_such_room())
 
     def settle_own(self, entries: list[EncodedEntry]) -> None:
         """Take note of entries that this user's posts have become."""
@@ -77,6 +93,7 @@ class RoomFeed:
         self._tail: deque[EncodedEntry] = deque()
         self._tail_bytes = 0
         self._membership: dict[str, tuple[int, bool]] = {}
+        self._clearance = (0, LOWEST)
         self._held: deque[RoomEvent] = deque()
         self._held_entries = 0
         self._target = 0
@@ -92,15 +109,20 @@ class RoomFeed:
         self.head = await self.history.head()
         since = max(applied, self.head - MEMBERSHIP_TAIL_ENTRIES)
         if since < self.head:
-            for kind in _MEMBERSHIP_KINDS:
+            for kind in _ACCESS_KINDS:
                 for entry in await self.history.page(since, MEMBERSHIP_TAIL_ENTRIES, kind):
-                    self._note_membership(entry)
+                    self._note_access(entry)
         self._release()
 
     def is_member(self, user: str, applied: int, listed: bool) -> bool:
         """Whether a user is listed now, if he was (or not) in the room's row as of `applied`."""
         seq, member = self._membership.get(user, (0, listed))
         return member if seq > applied else listed
+
+    def clearance_now(self, applied: int, required: int) -> int:
+        """The clearance that the room takes now, if its row as of `applied` took `required`."""
+        seq, level = self._clearance
+        return level if seq > applied else required
 
     # Followers --------------------------------------------------------------------------------
 
@@ -219,11 +241,18 @@ class RoomFeed:
     def _deliver(self, entries: list[Entry]) -> None:
         run: list[Entry] = []
         for entry in entries:
+            if entry.kind == RoomMarked.kind:
+                # Whoever it shuts out is not even told that it did: to him the room is none from here on.
+                if run:
+                    self._write(run)
+                    run = []
+                self._note_access(entry)
+                self._evict_below(self._clearance[1])
             run.append(entry)
             if entry.kind in _MEMBERSHIP_KINDS:
                 self._write(run)
                 run = []
-                self._note_membership(entry)
+                self._note_access(entry)
                 self._evict_removed(entry)
         if run:
             self._write(run)
@@ -240,8 +269,12 @@ class RoomFeed:
         authors = {entry.actor for entry in encoded}
         copies: dict[str, _AuthorCopy] = {}
         others: list[Follower] = []
+        level = max(entry.clearance for entry in encoded)
         for follower in self._live:
             user = follower.user
+            if follower.clearance < level:
+                follower.send(encoded)
+                continue
             if user not in authors:
                 others.append(follower)
                 continue
@@ -256,7 +289,12 @@ class RoomFeed:
             follower.write(for_others)
         self._metrics.deliveries.inc(len(self._live) * len(encoded))
 
-    def _note_membership(self, entry: Entry) -> None:
+    def _note_access(self, entry: Entry) -> None:
+        if entry.kind == RoomMarked.kind:
+            # Of what was erased the strictest is believed.
+            level = entry.body["after"]["clearance"] if entry.body else HIGHEST
+            self._clearance = max(self._clearance, (entry.seq, level))
+            return
         if not entry.body:
             return
         user = entry.body["user"]
@@ -270,11 +308,21 @@ class RoomFeed:
         for follower in [*self._live, *self._replaying]:
             if follower.user != entry.body["user"] or not follower.listed_only:
                 continue
-            if follower in self._live:
-                self.leave(follower)
-                follower.evict()
-            elif follower.evict_after is None:
-                follower.evict_after = entry.seq
+            detail = "you are no longer a member of this room"
+            self._evict(follower, entry.seq, Refusal(ErrorCode.NOT_A_MEMBER, detail))
+
+    def _evict_below(self, clearance: int) -> None:
+        for follower in [*self._live, *self._replaying]:
+            if follower.clearance < clearance:
+                # Nothing more at all, not even of what was there before.
+                self._evict(follower, 0, no_such_room())
+
+    def _evict(self, follower: Follower, after: int, reason: Refusal) -> None:
+        if follower in self._live:
+            self.leave(follower)
+            follower.evict(reason)
+        elif follower.may_be_sent(after + 1):
+            follower.evict_after, follower.evict_reason = after, reason
 
     def _keep_tail(self, entries: list[EncodedEntry]) -> None:
         self._tail.extend(entries)

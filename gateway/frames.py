@@ -11,12 +11,15 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
+from actors.protocol.codec import clearance_of
 from actors.protocol.envelope import Entry, entry_id
 from actors.protocol.errors import ErrorCode
-from actors.protocol.events import MESSAGE
+from actors.protocol.events import MESSAGE, MarkedMessagePosted
 from actors.protocol.ids import ClientId, RoomId
 from actors.protocol.limits import FRAME_BYTES_MAX
+from actors.protocol.markings import LOWEST, Clearance, PapName, TlpName
 from gateway import strict_json
+from gateway.inaccessible import INACCESSIBLE
 from gateway.limits import TOKEN_CHARS_MAX
 from gateway.strict_json import StrictJsonError
 
@@ -59,7 +62,8 @@ class Unsubscribe(ClientFrame):
 
 
 class PostFrame(ClientFrame):
-    """Say something; `thread` is the seq of the entry that is answered."""
+    """Say something; `thread` is the seq of the entry that is answered. The rest marks it more strictly
+    than its room."""
 
     type: Literal["post"]
     room: RoomId
@@ -67,6 +71,17 @@ class PostFrame(ClientFrame):
     kind: Literal["message"] = "message"
     body: str
     thread: Seq | None = None
+    clearance: Clearance | None = None
+    tlp: TlpName | None = None
+    pap: PapName | None = None
+
+    def said(self) -> dict[str, Any]:
+        """What is said, as fields of the command."""
+        fields: dict[str, Any] = {"body": self.body, "thread": self.thread}
+        if self.clearance is None and self.tlp is None and self.pap is None:
+            return fields
+        marks = {"entry_clearance": self.clearance, "tlp": self.tlp, "pap": self.pap}
+        return fields | {name: value for name, value in marks.items() if value is not None}
 
 
 class Ping(ClientFrame):
@@ -159,7 +174,8 @@ def rfc3339(unix_ms: int) -> str:
 class EncodedEntry(NamedTuple):
     """An entry as JSON, made once for all sockets.
 
-    `own_at` is where the sender's copy has its `client_id`, which nobody else is shown.
+    `own_at` is where the sender's copy has its `client_id`, which nobody else is shown. Whoever has less
+    than `clearance` gets `veiled` in its place.
     """
 
     seq: int
@@ -167,15 +183,23 @@ class EncodedEntry(NamedTuple):
     client_id: str
     payload: bytes
     own_at: int
+    clearance: int = LOWEST
+    veiled: bytes = b""
 
     def own_payload(self) -> bytes:
         """The sender's copy."""
         mark = b',"client_id":' + orjson.dumps(self.client_id)
         return self.payload[: self.own_at] + mark + self.payload[self.own_at :]
 
-    def payload_for(self, user: str) -> bytes:
-        """The copy that `user` may see."""
+    def payload_for(self, user: str, clearance: int) -> bytes:
+        """The copy that `user`, of a clearance, may see."""
+        if clearance < self.clearance:
+            return self.veiled
         return self.own_payload() if user == self.actor else self.payload
+
+
+_SAID: Final = frozenset({MESSAGE, MarkedMessagePosted.kind})
+"""Kinds that answer another entry, where others point at one."""
 
 
 def encode_entry(entry: Entry) -> EncodedEntry:
@@ -191,10 +215,21 @@ def encode_entry(entry: Entry) -> EncodedEntry:
         "body": entry.body,
     }
     if entry.target is not None:
-        fields["thread" if entry.kind == MESSAGE else "target"] = entry.target
+        fields["thread" if entry.kind in _SAID else "target"] = entry.target
     head = orjson.dumps(fields)[:-1]
     tail = b',"prev":"%b","hash":"%b"}' % (entry.prev.encode(), entry.hash.encode())
-    return EncodedEntry(entry.seq, entry.actor, entry.client_id, head + tail, len(head))
+    level = clearance_of(entry.kind, entry.body)
+    veiled = _veiled(fields) + tail if level > LOWEST else b""
+    return EncodedEntry(
+        entry.seq, entry.actor, entry.client_id, head + tail, len(head), level, veiled
+    )
+
+
+def _veiled(fields: dict[str, Any]) -> bytes:
+    """What is left of an entry for whoever may not see it: its place. With `prev` and `hash` the chain is
+    whole for him too."""
+    left = {name: fields[name] for name in ("type", "room", "seq", "id")}
+    return orjson.dumps({**left, "kind": INACCESSIBLE, "at": fields["at"]})[:-1]
 
 
 def encode_frame(type_: str, **fields: Any) -> bytes:

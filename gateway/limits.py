@@ -83,6 +83,28 @@ RETIRED_KEY_S: Final = ACCESS_TTL_S + 2 * KEYS_POLL_S + 2 * CLOCK_SKEW_S
 knew, and the difference between its clock and that of whoever rotated."""
 JWKS_FRESH_S: Final = 300
 """How long others may keep a copy of the published keys."""
+CHALLENGE_TTL_S: Final = 5 * 60
+"""Life of the challenge between the password and the code of a second factor."""
+CODE_CHARS_MAX: Final = 64
+"""Characters of a code as it is typed, spaces and hyphens among them."""
+TOTP_STEP_S: Final = 30
+"""Seconds of one time step (RFC 6238, section 4.1: the default, which authenticators take for granted)."""
+TOTP_DRIFT_STEPS: Final = 1
+"""Steps that a device's clock may be ahead or behind (RFC 6238, section 5.2: one is recommended)."""
+RECOVERY_CODES: Final = 10
+"""Recovery codes that are made at a time."""
+RECOVERY_CODE_BYTES: Final = 10
+"""Random bytes of a recovery code: 80 bits, out of reach also for whoever has the digest."""
+INVITATION_TTL_S: Final = 7 * 24 * 3600
+"""Life of an invitation."""
+JOINING_ADDRESS_S: Final = 600.0
+"""Time in which one more registration or acceptance is allowed to an address."""
+NEWCOMERS_AT_ONCE_ADDRESS: Final = 10
+"""Registrations and acceptances that may come from an address at once; a whole office may share it."""
+REGISTRATION_TENANT_S: Final = 30.0
+"""Time in which one more registration is allowed in a tenant, wherever from."""
+REGISTRATION_TENANT_BURST: Final = 50.0
+"""Registrations in a tenant that may come at once."""
 PASSWORD_CHARS_MIN: Final = 8
 """Characters of a password that somebody chooses (NIST SP 800-63B, section 3.1.1.2)."""
 PASSWORD_CHARS_MAX: Final = 1_024
@@ -91,6 +113,12 @@ PASSWORD_THREADS: Final = 2
 """Password checks at once; each takes a core and its memory for tens of milliseconds."""
 PASSWORD_WAITING_MAX: Final = 64
 """Password checks that may wait; more are told to come back."""
+DIRECTORY_SYNC_S: Final = 300.0
+"""How often the users of the directories are looked up, so that who was disabled there is out here."""
+DIRECTORY_TENANTS_AT_ONCE: Final = 4
+"""Tenants whose directories are asked at the same moment; one that hangs holds up no other."""
+DIRECTORY_USERS_AT_ONCE: Final = 2
+"""Users looked up at the same moment: half of a directory's threads are left to those who sign in."""
 LOGIN_FAILURES_ACCOUNT: Final = 5
 """Failed sign-ins of one name that cost no wait."""
 LOGIN_FAILURES_ADDRESS: Final = 50

@@ -36,6 +36,11 @@ class GatewayMetrics:
             ["reason"],
             registry=registry,
         )
+        self.password_hashes = Counter(
+            "wardroom_gateway_password_hashes",
+            "Computations of argon2id, each of tens of megabytes and milliseconds.",
+            registry=registry,
+        )
         self.replay_pages = Counter(
             "wardroom_gateway_replay_pages", "Pages read for replays.", registry=registry
         )

@@ -39,14 +39,21 @@ def hash_password(password: str, *, memory_kib: int = MEMORY_KIB, passes: int = 
     return _hasher(memory_kib, passes).hash(password)
 
 
-def _anybody() -> None:
-    """May start."""
+def _nothing() -> None:
+    """Nobody need be asked or told."""
 
 
 class PasswordCheck:
     """Checks passwords of one process; the cost is that of the hashes it expects to see."""
 
-    def __init__(self, memory_kib: int = MEMORY_KIB, passes: int = PASSES) -> None:
+    def __init__(
+        self,
+        memory_kib: int = MEMORY_KIB,
+        passes: int = PASSES,
+        on_work: Callable[[], None] = _nothing,
+    ) -> None:
+        """`on_work` is told of every computation."""
+        self._on_work = on_work
         self._hasher = _hasher(memory_kib, passes)
         self._threads = ThreadPoolExecutor(PASSWORD_THREADS, thread_name_prefix="password")
         self._nobody = self._hasher.hash(secrets.token_hex(16))
@@ -54,7 +61,7 @@ class PasswordCheck:
         self._turn = asyncio.Semaphore(PASSWORD_THREADS)
 
     async def matches(
-        self, password_hash: str | None, password: str, may_start: Callable[[], None] = _anybody
+        self, password_hash: str | None, password: str, may_start: Callable[[], None] = _nothing
     ) -> bool:
         """Whether the password is the one of the hash.
 
@@ -94,7 +101,7 @@ class PasswordCheck:
             return False
 
     async def _in_line(
-        self, work: Callable[[], Result], may_start: Callable[[], None] = _anybody
+        self, work: Callable[[], Result], may_start: Callable[[], None] = _nothing
     ) -> Result:
         if self._waiting >= PASSWORD_WAITING_MAX:
             raise Refusal(ErrorCode.TOO_MANY, "too many people are signing in; try again shortly")
@@ -102,6 +109,7 @@ class PasswordCheck:
         try:
             async with self._turn:
                 may_start()
+                self._on_work()
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._waiting -= 1

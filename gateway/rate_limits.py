@@ -21,15 +21,20 @@ API: Final = "/api/"
 class Buckets:
     """Buckets by key; beyond `BUCKETS_KEPT_MAX` the longest unused is forgotten, and full again.
 
-    `name` is what clients are told of the limit; `per_second` are requests.
+    `name` is what clients are told of the limit; `per_second` are requests; `burst` is the size of a
+    bucket where it is another than `BURST_S` seconds' worth.
     """
 
     def __init__(
-        self, name: str, per_second: float, clock: Callable[[], float] = time.monotonic
+        self,
+        name: str,
+        per_second: float,
+        clock: Callable[[], float] = time.monotonic,
+        burst: float | None = None,
     ) -> None:
         self._name = name
         self._per_second = per_second
-        self._size = max(1.0, per_second * BURST_S)
+        self._size = max(1.0, per_second * BURST_S if burst is None else burst)
         self._clock = clock
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 

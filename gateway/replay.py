@@ -39,12 +39,12 @@ class Replayer:
         if cursor > feed.head:
             # The client may have come from another gateway that is ahead of this feed.
             await feed.catch_up()
-            if cursor > feed.head:
+            if cursor > feed.head and follower.may_be_sent(cursor):
                 follower.write(_gap(feed, 1))
                 cursor = follower.sent = feed.head
         while not follower.ended and not feed.go_live(follower, cursor):
             if follower.evict_after is not None and cursor >= follower.evict_after:
-                follower.evict()
+                follower.evict_now()
                 return
             cursor = await self._send_page(feed, follower, cursor, drained)
         if not follower.ended:
@@ -62,7 +62,7 @@ class Replayer:
             # Announced, but not to be read yet: another member of the replica set may be behind.
             await asyncio.sleep(FILL_RETRY_S)
             return cursor
-        if page[0].seq != cursor + 1:
+        if page[0].seq != cursor + 1 and follower.may_be_sent(page[0].seq):
             follower.write(_gap(feed, page[0].seq))
         await _write_paced(follower, page, drained)
         return page[-1].seq
@@ -72,14 +72,14 @@ async def _write_paced(follower: Follower, page: list[Entry], drained: Drained) 
     chunk: list[EncodedEntry] = []
     size = 0
     for entry in page:
-        if follower.evict_after is not None and entry.seq > follower.evict_after:
+        if not follower.may_be_sent(entry.seq):
             break
         encoded = encode_entry(entry)
         if chunk and size + len(encoded.payload) > OUTBOUND_HIGH_BYTES:
             follower.send(chunk)
             chunk, size = [], 0
             await drained()
-            if follower.ended:
+            if follower.ended or not follower.may_be_sent(entry.seq):
                 return
         chunk.append(encoded)
         size += len(encoded.payload)

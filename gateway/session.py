@@ -48,11 +48,14 @@ class Session:
         """Take somebody's proof of who he is, the first time or again.
 
         Raises:
-            Refusal: `FORBIDDEN`: the socket belongs to somebody else.
+            Refusal: `FORBIDDEN`: the socket belongs to somebody else, or to another clearance: what is
+                followed was let in by that one.
         """
         known = self.principal
         if known is not None and (known.tenant, known.user) != (principal.tenant, principal.user):
             raise Refusal(ErrorCode.FORBIDDEN, "this socket belongs to another user")
+        if known is not None and known.clearance != principal.clearance:
+            raise Refusal(ErrorCode.FORBIDDEN, "your clearance has changed; open another socket")
         self.principal = principal
         if self.state is SessionState.AWAITING_HELLO:
             self.state = SessionState.OPEN

@@ -4,10 +4,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actors.protocol.limits import DELETION_DAYS_MAX
 from gateway.limits import (
+    DIRECTORY_SYNC_S,
     FRAMES_PER_SECOND_MAX,
     INFLIGHT_POSTS_MAX,
     LOGIN_FAILURES_ACCOUNT,
     LOGIN_FAILURES_ADDRESS,
+    NEWCOMERS_AT_ONCE_ADDRESS,
     OUTBOUND_BYTES_MAX,
     REQUESTS_PER_SECOND_ADDRESS,
     REQUESTS_PER_SECOND_SESSION,
@@ -38,8 +40,14 @@ class GatewaySettings(BaseModel):
     argon2_passes: int = Field(default=PASSES, ge=1)
     login_failures_account: int = Field(default=LOGIN_FAILURES_ACCOUNT, ge=1)
     login_failures_address: int = Field(default=LOGIN_FAILURES_ADDRESS, ge=1)
+    newcomers_at_once_address: int = Field(default=NEWCOMERS_AT_ONCE_ADDRESS, ge=1)
     requests_per_second_session: float = Field(default=REQUESTS_PER_SECOND_SESSION, gt=0)
     requests_per_second_address: float = Field(default=REQUESTS_PER_SECOND_ADDRESS, gt=0)
+    directory_tenant: str = ""
+    """The tenant whose directory is asked where a name says no tenant; empty: the only one there is."""
+    directory_sync_s: float = Field(default=DIRECTORY_SYNC_S, ge=1)
+    directory_loopback: bool = False
+    """Whether a directory may be on this very machine."""
     tenant_deletion_days: int = Field(default=TENANT_DELETION_DAYS, ge=0, le=DELETION_DAYS_MAX)
     trusted_proxies: str = ""
     """Addresses and networks whose X-Forwarded-For is believed, by comma."""

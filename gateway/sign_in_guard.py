@@ -49,7 +49,7 @@ class Attempt:
         self._guard = guard
         self._lockout = lockout
         self._name = name
-        self._address = address
+        self.address = address
         self._started = False
 
     def start(self) -> None:
@@ -59,23 +59,29 @@ class Attempt:
             TooSoon: the name or the address has failed too often meanwhile.
         """
         if not self._started:
-            self._guard.admit(self._name, self._address)
+            self._guard.admit(self._name, self.address)
             self._lockout.charge(self._name)
             self._started = True
 
-    def failed(self, users: tuple[Account, ...]) -> None:
-        """The password was wrong; `users` have this name."""
+    def failed(self, users: tuple[Account, ...], reason: Reason = "wrong_password") -> None:
+        """The password, or the code, was wrong; `users` have this name."""
         if not self._started:
             self._lockout.charge(self._name)
-        self._lockout.failed(self._name, self._address, users)
-        self._guard.note("wrong_password", users, self._address)
+        self._lockout.failed(self._name, self.address, users)
+        self._guard.note(reason, users, self.address)
+
+    def abandoned(self) -> None:
+        """Nobody could say whether the password was right, so it is not counted as wrong."""
+        if self._started:
+            self._lockout.refund(self._name)
 
     def succeeded(self, *, alone: bool) -> None:
         """The password was right.
 
         Args:
             alone: only one user has this name. Else somebody could wipe out what he failed in
-                guessing another's password by signing in as himself.
+                guessing another's password by signing in as himself. And it was all that is asked
+                for: or whoever knows a password could wipe out what he failed in guessing codes.
         """
         if alone:
             self._lockout.forget(self._name)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from actors.client import ActorClient
 from actors.protocol.envelope import Reply
-from gateway.connection import REF_PREFIX, Connection, SocketServices
+from gateway.connection import REF_PREFIX, ROLE_CHANGED, Connection, SocketServices
 from gateway.limits import SWEEP_S
 from gateway.websocket_protocol import CloseCode, WardroomWebSocket
 
@@ -40,14 +40,19 @@ class Sockets:
         if connection is not None:
             connection.on_reply(room, reply)
 
-    def on_sessions_ended(self, tenant: str, sessions: list[str]) -> None:
-        """Close the sockets of sessions that have ended, at whichever gateway they were ended."""
-        self._services.sessions.end(tenant, sessions)
-        ended = frozenset(sessions)
+    def on_sessions_ended(self, tenant: str, names: list[str]) -> None:
+        """Close the sockets of sessions that have ended, and of roles that have changed, at whichever
+        gateway that was done."""
+        self._services.sessions.end(tenant, names)
+        ended = frozenset(names)
         for connection in list(self._connections.values()):
             principal = connection.principal
-            if principal is not None and principal.tenant == tenant and principal.session in ended:
+            if principal is None or principal.tenant != tenant:
+                continue
+            if principal.session in ended:
                 connection.close(CloseCode.UNAUTHENTICATED, "the session has ended")
+            elif principal.custom_role in ended:
+                connection.close(CloseCode.UNAUTHENTICATED, ROLE_CHANGED)
 
     async def look_after(self) -> None:
         """Have every socket check, for ever, what should have happened by now."""

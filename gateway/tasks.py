@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import structlog
+
+CANCEL_AGAIN_S: Final = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -29,8 +31,13 @@ class Background:
         trace: TracebackType | None,
     ) -> None:
         group, self._group = self._group, None
-        for task in self._tasks:
-            task.cancel()
+        pending = set(self._tasks)
+        while pending:
+            # Again after a while: `asyncio.wait_for` of Python 3.11 forgets a cancellation that comes with
+            # the answer it waits for (python/cpython#86296), and nats-py waits with it.
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
         if group is not None:
             # Told of the error, the group would wrap it; its tasks are cancelled already.
             await group.__aexit__(None, None, None)

@@ -22,13 +22,24 @@ from jwt.exceptions import InvalidTokenError
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import is_tenant_id, is_token
 from actors.protocol.limits import TIME_MS_MAX
+from actors.protocol.markings import HIGHEST, LOWEST
 from actors.protocol.roles import Role
-from gateway.limits import ACCESS_TTL_S, CLOCK_SKEW_S, TICKET_TTL_S, TOKEN_CHARS_MAX
+from gateway.limits import (
+    ACCESS_TTL_S,
+    CHALLENGE_TTL_S,
+    CLOCK_SKEW_S,
+    TICKET_TTL_S,
+    TOKEN_CHARS_MAX,
+)
 
 AUDIENCE: Final = "wardroom"
 TICKET_AUDIENCE: Final = "wardroom-ws"
+CHALLENGE_AUDIENCE: Final = "wardroom-second-factor"
 ACCESS_TYPE: Final = "at+jwt"
 TICKET_TYPE: Final = "ws-ticket+jwt"
+CHALLENGE_TYPE: Final = "second-factor+jwt"
+ENROL_SCOPE: Final = "enrol"
+"""The claim `scope` of a token that is for nothing but enrolling a second factor."""
 _ALGORITHM: Final = "EdDSA"
 _PEOPLE: Final = tuple(role for role in Role if role not in (Role.EXTERNAL, Role.SYSTEM))
 _HEADER: Final = frozenset({"alg", "typ", "kid"})
@@ -58,13 +69,28 @@ class TokenKeys:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking. `expires` is Unix seconds, after which the claim must be renewed."""
+    """Who is asking. `expires` is Unix seconds, after which the claim must be renewed. `custom_role` is the
+    id of a role that the tenant has made; then `role` is the built-in one as which it acts in rooms. Who is
+    `restricted` lacks the second factor that his tenant requires, and may only enrol one."""
 
     tenant: str
     user: str
     role: Role
     session: str
     expires: int
+    custom_role: str = ""
+    clearance: int = LOWEST
+    restricted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """Somebody who has shown his password, and has to show a second factor. `credential` is the
+    SHA-256 of the password's hash: with another password it is void."""
+
+    tenant: str
+    user: str
+    credential: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +121,30 @@ class Tokens:
         until = int(time.time()) + TICKET_TTL_S
         claims = {"session_exp": principal.expires}
         return self._sign(principal, TICKET_TYPE, TICKET_AUDIENCE, until, claims)
+
+    def challenge(self, challenge: Challenge) -> str:
+        """What goes back with the code, within `CHALLENGE_TTL_S`."""
+        claims = {
+            "sub": challenge.user,
+            "tenant": challenge.tenant,
+            "credential": challenge.credential,
+        }
+        until = int(time.time()) + CHALLENGE_TTL_S
+        return self._signed(claims, CHALLENGE_TYPE, CHALLENGE_AUDIENCE, until)
+
+    def read_challenge(self, token: str) -> Challenge:
+        """Whose turn it is to show a code.
+
+        Raises:
+            Refusal: `UNAUTHENTICATED`.
+        """
+        claims = self._read(token, CHALLENGE_TYPE, CHALLENGE_AUDIENCE)
+        tenant, credential = claims.get("tenant"), claims.get("credential")
+        if not (isinstance(tenant, str) and is_tenant_id(tenant) and is_token(claims["sub"])):
+            _refuse()
+        if not isinstance(credential, str):
+            _refuse()
+        return Challenge(tenant, claims["sub"], credential)
 
     def read_access_token(self, token: str) -> Principal:
         """Who an access token speaks for.
@@ -135,18 +185,27 @@ class Tokens:
     def _sign(
         self, principal: Principal, type_: str, audience: str, expires: int, more: dict[str, Any]
     ) -> str:
+        claims = {
+            "sub": principal.user,
+            "tenant": principal.tenant,
+            "role": principal.role.value,
+            "sid": principal.session,
+            "clearance": principal.clearance,
+            **({"custom_role": principal.custom_role} if principal.custom_role else {}),
+            **({"scope": ENROL_SCOPE} if principal.restricted else {}),
+            **more,
+        }
+        return self._signed(claims, type_, audience, expires)
+
+    def _signed(self, more: dict[str, Any], type_: str, audience: str, expires: int) -> str:
         now = int(time.time())
         claims = {
             "iss": self._keys.issuer,
             "aud": audience,
-            "sub": principal.user,
             "iat": now,
             "nbf": now,
             "exp": expires,
             "jti": secrets.token_hex(16),
-            "tenant": principal.tenant,
-            "role": principal.role.value,
-            "sid": principal.session,
             **more,
         }
         headers = {"typ": type_, "kid": self._keys.kid}
@@ -182,9 +241,17 @@ class Tokens:
         return claims
 
 
-def new_principal(tenant: str, user: str, role: Role, session: str) -> Principal:
+def new_principal(
+    tenant: str,
+    user: str,
+    role: Role,
+    session: str,
+    custom_role: str = "",
+    clearance: int = LOWEST,
+) -> Principal:
     """Somebody who has just proved who he is."""
-    return Principal(tenant, user, role, session, int(time.time()) + ACCESS_TTL_S)
+    expires = int(time.time()) + ACCESS_TTL_S
+    return Principal(tenant, user, role, session, expires, custom_role, clearance)
 
 
 def _principal(claims: Mapping[str, Any], expires: object) -> Principal:
@@ -197,7 +264,17 @@ def _principal(claims: Mapping[str, Any], expires: object) -> Principal:
         _refuse()
     if not isinstance(expires, int) or claims.get("role") not in _PEOPLE:
         _refuse()
-    return Principal(tenant, user, Role(claims["role"]), session, expires)
+    custom_role, scope = claims.get("custom_role", ""), claims.get("scope")
+    if not (isinstance(custom_role, str) and (not custom_role or is_token(custom_role))):
+        _refuse()
+    if scope not in (None, ENROL_SCOPE):
+        _refuse()
+    # A token of before there was such a thing has the lowest.
+    clearance = claims.get("clearance", LOWEST)
+    if type(clearance) is not int or not LOWEST <= clearance <= HIGHEST:
+        _refuse()
+    role, restricted = Role(claims["role"]), scope is not None
+    return Principal(tenant, user, role, session, expires, custom_role, clearance, restricted)
 
 
 def _refuse() -> NoReturn:

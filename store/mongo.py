@@ -23,8 +23,14 @@ ROOMS: Final = "rooms"
 LANES: Final = "lanes"
 USERS: Final = "users"
 SESSIONS: Final = "sessions"
+TENANT_ROLES: Final = "tenant_roles"
+POLICIES: Final = "policies"
+INVITATIONS: Final = "invitations"
 EVENTS: Final = "events"
 DEAD_LETTERS: Final = "dead_letters"
+SETTINGS: Final = "settings"
+DIRECTORY: Final = "directory"
+"""The one document of `settings` that says how a tenant's directory is asked."""
 
 TENANTS: Final = "tenants"
 TENANT_KEYS: Final = "tenant_keys"
@@ -103,9 +109,16 @@ TENANT_INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
     ),
     LANES: (),
     USERS: (IndexModel([("login", ASCENDING)], name="login_once", unique=True),),
-    SESSIONS: (IndexModel([("expires", ASCENDING)], name="expiry", expireAfterSeconds=0),),
+    SESSIONS: (
+        IndexModel([("expires", ASCENDING)], name="expiry", expireAfterSeconds=0),
+        IndexModel([("user", ASCENDING), ("_id", ASCENDING)], name="sessions_of_user"),
+    ),
+    TENANT_ROLES: (),
+    POLICIES: (),
+    INVITATIONS: (IndexModel([("expires", ASCENDING)], name="expiry", expireAfterSeconds=0),),
     EVENTS: (),
     DEAD_LETTERS: (IndexModel([("at", DESCENDING)], name="newest_first"),),
+    SETTINGS: (),
 }
 """Every collection of a tenant's database. The key of `records` and `contents` is the place in the
 chain, so reading a page needs no further index (each costs about a seventh of a commit)."""
@@ -160,8 +173,12 @@ ACTORS_ROLE: Final = Role(
         LANES: MAINTAIN,
         USERS: MAINTAIN,
         SESSIONS: MAINTAIN,
+        TENANT_ROLES: MAINTAIN,
+        POLICIES: MAINTAIN,
+        INVITATIONS: MAINTAIN,
         EVENTS: APPEND,
         DEAD_LETTERS: APPEND,
+        SETTINGS: MAINTAIN,
     },
     platform={
         TENANTS: READ,
@@ -174,7 +191,11 @@ ACTORS_ROLE: Final = Role(
 GATEWAY_ROLE: Final = Role(
     "wardroomGateway",
     tenant=dict.fromkeys(
-        (RECORDS, CONTENTS, ROOM_KEYS, ROOMS, USERS, SESSIONS, EVENTS, DEAD_LETTERS), READ
+        (
+            *(RECORDS, CONTENTS, ROOM_KEYS, ROOMS, USERS, SESSIONS, EVENTS, DEAD_LETTERS),
+            *(TENANT_ROLES, POLICIES, INVITATIONS, SETTINGS),
+        ),
+        READ,
     ),
     platform={
         TENANTS: READ,

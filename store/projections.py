@@ -15,19 +15,35 @@ from store.driver import MongoConnection
 from store.keys import KeyRing
 from store.mongo import (
     DEAD_LETTERS,
+    DIRECTORY,
     DUPLICATE_KEY,
     EVENTS,
+    INVITATIONS,
     LANES,
     LOGINS,
     MANAGED_TENANTS,
     PLATFORM_DATABASE,
+    POLICIES,
     ROOMS,
     SESSIONS,
+    SETTINGS,
+    TENANT_ROLES,
     USERS,
     tenant_database,
 )
 from store.nats_credentials import save_nats_credential
-from store.rows import ManagedTenantRow, NatsCredentialRow, RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import (
+    DirectoryRow,
+    InvitationRow,
+    ManagedTenantRow,
+    NatsCredentialRow,
+    PolicyRow,
+    RoleRow,
+    RoomRow,
+    SessionRow,
+    Snapshot,
+    UserRow,
+)
 from store.sealing import bound_to
 
 
@@ -54,6 +70,7 @@ class Projections:
                 "status": row.status,
                 "members": list(row.members),
                 "open_to": list(row.open_to),
+                "clearance": row.clearance,
                 "sealed": sealed,
                 "state": await self._sealed_state(row.room, row.applied, state),
             },
@@ -125,7 +142,8 @@ class Projections:
                 return
             # Somebody has written the first row in the same moment.
             await self._database[USERS].replace_one(condition, fields)
-        if row.deleted:
+        if row.deleted or row.pending:
+            # Who waits to be approved must not stand between others and their sign-in.
             return
         for name in filter(None, (row.username, row.email)):
             token = root.login_token(name)
@@ -141,6 +159,45 @@ class Projections:
         for name in names:
             key = f"{self._keys.root.login_token(name)}/{self.tenant}"
             await self._platform[LOGINS].delete_one({"_id": key, "user": user})
+
+    async def save_directory(self, row: DirectoryRow) -> None:
+        """Write how a tenant's directory is asked, unless a newer row is there."""
+        sealed = await self._sealed("settings", DIRECTORY, asdict(row))
+        await self._replace_older(SETTINGS, DIRECTORY, {"sealed": sealed, "applied": row.applied})
+
+    async def save_role(self, row: RoleRow) -> None:
+        """Write a role of the tenant's own, unless a newer row is there: what it no longer permits must
+        not come back. One that is deleted stays as such, for the same reason."""
+        sealed = await self._sealed("role", row.role, asdict(row))
+        fields = {"sealed": sealed, "deleted": row.deleted, "applied": row.applied}
+        await self._replace_older(TENANT_ROLES, row.role, fields)
+
+    async def save_policy(self, row: PolicyRow) -> None:
+        """Write what a tenant has decided, unless a newer decision is there."""
+        sealed = await self._sealed("policy", row.policy, asdict(row))
+        fields = {"sealed": sealed, "applied": row.applied}
+        await self._replace_older(POLICIES, row.policy, fields)
+
+    async def _replace_older(self, collection: str, key: str, fields: dict[str, Any]) -> None:
+        condition = {"_id": key, "applied": {"$not": {"$gt": fields["applied"]}}}
+        try:
+            await self._database[collection].replace_one(condition, fields, upsert=True)
+        except DuplicateKeyError:
+            # What stands there is newer, or was written in the same moment.
+            await self._database[collection].replace_one(condition, fields)
+
+    async def save_invitation(self, row: InvitationRow) -> None:
+        """Write an invitation. Whether it is good for anything is decided by the tenant's actor."""
+        fields = {
+            "sealed": await self._sealed("invitation", row.invitation, asdict(row)),
+            "expires": datetime.fromtimestamp(row.expires_ms / 1000, UTC),
+        }
+        condition = {"_id": row.invitation}
+        await self._database[INVITATIONS].replace_one(condition, fields, upsert=True)
+
+    async def forget_invitation(self, invitation: str) -> None:
+        """Take an invitation away that was used or revoked."""
+        await self._database[INVITATIONS].delete_one({"_id": invitation})
 
     async def save_managed_tenant(self, row: ManagedTenantRow) -> None:
         """Write what the platform has of a tenant, unless a newer row is there."""
@@ -171,6 +228,7 @@ class Projections:
                     "user": row.user,
                     "expires": datetime.fromtimestamp(row.expires_ms / 1000, UTC),
                     "ended": row.ended,
+                    "sealed": await self._sealed("session", row.session, {"address": row.address}),
                 }
             },
             upsert=True,

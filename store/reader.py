@@ -27,9 +27,19 @@ from store.mongo import (
 )
 from store.nats_credentials import NatsCredentials
 from store.opening import open_contents
+from store.people import PeopleReader
 from store.record import Record, place, record_of
-from store.rows import LoginCandidate, ManagedTenantRow, RoomRow, SessionRow, TenantRow, UserRow
+from store.rows import (
+    LoginCandidate,
+    ManagedTenantRow,
+    RoomRow,
+    SecondFactorRow,
+    SessionRow,
+    TenantRow,
+    UserRow,
+)
 from store.sealing import bound_to
+from store.tenant_secrets import TenantSecrets
 
 LOGIN_CANDIDATES_MAX: Final = 4
 """Tenants in which one login name is tried; each costs a password check."""
@@ -90,20 +100,25 @@ class TenantReader:
         self._keys = keys
         self._database: Database = connection.database(tenant_database(tenant))
         self.nats_credentials = NatsCredentials(connection, keys, tenant)
+        self.secrets = TenantSecrets(tenant, keys.tenant_cipher)
+        self.people = PeopleReader(self._database, keys, tenant)
 
     async def room(self, room: str) -> RoomRow | None:
         """A room's row."""
         document = await self._database[ROOMS].find_one({"_id": room}, WITHOUT_STATE)
         return await self._room_row(document) if document and "kind" in document else None
 
-    async def rooms_for(self, user: str, role: str, *, after: str, limit: int) -> list[RoomRow]:
-        """Rooms that a user may enter, by id, from the one after `after`."""
+    async def rooms_for(
+        self, user: str, role: str, *, after: str, limit: int, clearance: int = 0
+    ) -> list[RoomRow]:
+        """Rooms that a user of a clearance may enter, by id, from the one after `after`."""
         documents = (
             await self._database[ROOMS]
             .find(
                 {
                     "_id": {"$gt": after},
                     "kind": {"$exists": True},
+                    "clearance": {"$not": {"$gt": clearance}},
                     "$or": [{"members": user}, {"open_to": role}],
                 },
                 WITHOUT_STATE,
@@ -114,7 +129,11 @@ class TenantReader:
         )
         rows = [await self._room_row(document) for document in documents]
         # What was searched is plain and could have been altered; what was opened could not.
-        return [row for row in rows if user in row.members or role in row.open_to]
+        return [
+            row
+            for row in rows
+            if row.clearance <= clearance and (user in row.members or role in row.open_to)
+        ]
 
     async def _room_row(self, document: Document) -> RoomRow:
         fields = await self._opened("row", document["_id"], document["sealed"])
@@ -247,6 +266,11 @@ class TenantReader:
 
     async def _user_row(self, document: Document) -> UserRow:
         fields = await self._opened("user", document["_id"], document["sealed"])
+        for name in ("second_factor", "begun"):
+            factor = fields.get(name)
+            if factor is not None:
+                recovery = tuple(factor["recovery"])
+                fields[name] = SecondFactorRow(**{**factor, "recovery": recovery})
         return UserRow(**fields)
 
     async def session(self, session: str) -> SessionRow | None:
@@ -325,6 +349,12 @@ class Reader:
         """A tenant's number of lanes, as far as it was read; it never changes."""
         row = self._tenants.get(tenant)
         return row.lanes if row else None
+
+    async def tenant_ids(self) -> list[str]:
+        """The ids of all tenants, as they were a moment ago."""
+        if time.monotonic() - self._tenants_read > TENANTS_FRESH_S:
+            await self.tenants()
+        return sorted(self._tenants)
 
     async def tenant(self, tenant: str) -> TenantReader | None:
         """The reader of a tenant; None if there is no such tenant."""

@@ -56,23 +56,24 @@ class Record:
 
     def header(self) -> dict[str, str | int | None]:
         """The header as it is hashed and shown: bytes as lower-case hex."""
+        # In the order of its canonical form, so that sorting it there finds nothing to do.
         return {
-            "v": RECORD_VERSION,
-            "tenant": self.tenant,
-            "room": self.room,
-            "seq": self.seq,
-            "epoch": self.epoch,
-            "prev": self.prev.hex(),
-            "kind": self.kind,
             "actor": self.actor,
             "at": self.at,
             "client_id": self.client_id,
-            "target": self.target,
             "commit": self.commit.hex(),
             "content_length": self.content_length,
-            "lane": self.lane,
-            "src": self.src,
+            "epoch": self.epoch,
             "index": self.index,
+            "kind": self.kind,
+            "lane": self.lane,
+            "prev": self.prev.hex(),
+            "room": self.room,
+            "seq": self.seq,
+            "src": self.src,
+            "target": self.target,
+            "tenant": self.tenant,
+            "v": RECORD_VERSION,
         }
 
     def computed_hash(self) -> bytes:
@@ -83,22 +84,9 @@ class Record:
         """The record as MongoDB keeps it."""
         return {
             "_id": place(self.room, self.seq),
-            "v": RECORD_VERSION,
-            "tenant": self.tenant,
-            "room": self.room,
-            "seq": self.seq,
-            "epoch": self.epoch,
+            **self.header(),
             "prev": self.prev,
-            "kind": self.kind,
-            "actor": self.actor,
-            "at": self.at,
-            "client_id": self.client_id,
-            "target": self.target,
             "commit": self.commit,
-            "content_length": self.content_length,
-            "lane": self.lane,
-            "src": self.src,
-            "index": self.index,
             "hash": self.hash,
         }
 

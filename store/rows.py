@@ -66,7 +66,8 @@ class NatsCredentialRow:
 
 @dataclass(frozen=True, slots=True)
 class RoomRow:
-    """A room as of `applied`, the last seq that was folded into it."""
+    """A room as of `applied`, the last seq that was folded into it. `clearance` is what it takes to see it;
+    it, `tlp` and `pap` are missing in rows of before there was such a thing."""
 
     room: str
     name: str
@@ -78,12 +79,25 @@ class RoomRow:
     created_ms: int
     created_by: str
     applied: int
+    clearance: int = 0
+    tlp: str = "AMBER"
+    pap: str = "AMBER"
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactorRow:
+    """A second factor: the secret sealed with the tenant's key, the digests of the recovery codes left."""
+
+    factor: str
+    secret: str = field(repr=False)
+    recovery: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
     """A user as of `applied`, the last seq of the tenant's chain that was folded into it.
-    `password_hash` is an argon2id string; a deleted user signs in nowhere and has no names."""
+    `password_hash` is an argon2id string; a deleted user signs in nowhere and has no names. `begun` is a
+    second factor that no code has confirmed yet."""
 
     user: str
     username: str
@@ -95,11 +109,67 @@ class UserRow:
     deleted: bool = False
     grants: dict[str, str] = field(default_factory=dict)
     applied: int = 0
+    directory_key: str = ""
+    """Who he is in the tenant's directory; empty for a local user."""
+    suspended: bool = False
+    """Whether the directory keeps him out."""
+    second_factor: SecondFactorRow | None = None
+    begun: SecondFactorRow | None = None
+    custom_role: str | None = None
+    pending: bool = False
+    clearance: int = 0
 
     @property
     def is_active(self) -> bool:
         """Whether he may sign in."""
-        return not (self.disabled or self.deleted)
+        return not (self.disabled or self.deleted or self.suspended or self.pending)
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryRow:
+    """A tenant's directory as of `applied`; without settings there is none any more. `secret` is the
+    searching account's password, sealed; empty if there is none."""
+
+    settings: dict[str, Any] | None
+    secret: str = field(repr=False)
+    applied: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRow:
+    """A role of a tenant's own, as of `applied`; permissions by name. A deleted one permits nothing."""
+
+    role: str
+    name: str
+    permissions: tuple[str, ...]
+    applied: int
+    deleted: bool = False
+
+
+REGISTRATION = "registration"
+"""The policy of whether people may register themselves."""
+SECOND_FACTOR = "second_factor"
+"""The policy of whether everybody must have a second factor: `required` or `optional`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRow:
+    """One thing that a tenant has decided for itself, as of `applied`."""
+
+    policy: str
+    value: str
+    applied: int
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationRow:
+    """An invitation that is neither used nor revoked. `digest` is the SHA-256 of its secret."""
+
+    invitation: str
+    email: str
+    role: str
+    digest: str = field(repr=False)
+    expires_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +182,14 @@ class LoginCandidate:
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A sign-in. `expires_ms` is Unix milliseconds; an ended session stays until then."""
+    """A sign-in. `expires_ms` is Unix milliseconds; an ended session stays until then.
+    `address` is where it was opened from, and is read in lists only."""
 
     session: str
     user: str
     expires_ms: int
     ended: bool
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

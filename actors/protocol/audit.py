@@ -43,19 +43,58 @@ def _kind(operation: str, object_field: str, values: str = "", **more: Any) -> A
 EVIDENCE_READ: Final = "evidence_read"
 EVIDENCE_TYPES: Final = frozenset({"room", "audit_log", "room_list", "user_list"})
 """What evidence is about; which of them, stands in the record."""
+DIRECTORY_VALUES: Final = (
+    "servers flavour tls bind_dn base_dn group_base user_filter group_filter netbios_domain grants"
+)
 AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
-    "user_created": _kind("user.create", "user", "username email display_name role"),
-    "user_changed": _kind("user.change", "user", "username email display_name role"),
+    "user_created": _kind("user.create", "user", "username email display_name role custom_role"),
+    "user_changed": _kind(
+        "user.change", "user", "username email display_name role custom_role clearance"
+    ),
     "user_disabled": _kind("user.disable", "user", "reason"),
     "user_enabled": _kind("user.enable", "user"),
     "user_deleted": _kind("user.delete", "user", "username email reason"),
     "password_changed": _kind("user.change_password", "user"),
     "sessions_ended": _kind("user.sign_out_everywhere", "user", "reason"),
-    "session_opened": _kind("session.open", "session", "user expires_ms", method="rest"),
-    "session_refreshed": _kind("session.refresh", "session", "expires_ms", method="rest"),
+    "session_opened": _kind(
+        "session.open", "session", "user expires_ms proof restricted", method="rest"
+    ),
+    "session_refreshed": _kind(
+        "session.refresh", "session", "expires_ms restricted", method="rest"
+    ),
     "sign_in_failed": _kind("user.sign_in", "user", "reason count", outcome=REFUSED, method="rest"),
     "user_password_rehashed": _kind("user.rehash_password", "user", method="system"),
+    "user_synchronised": _kind(
+        "user.synchronise", "user", "display_name email role suspended reason", method="system"
+    ),
+    "directory_put": _kind("directory.put", "", DIRECTORY_VALUES),
+    "directory_removed": _kind("directory.remove", "", DIRECTORY_VALUES),
     "session_ended": _kind("session.end", "session", "reason"),
+    "second_factor_begun": _kind("user.begin_second_factor", "user", "proof"),
+    "second_factor_confirmed": _kind("user.confirm_second_factor", "user"),
+    "second_factor_removed": _kind("user.remove_second_factor", "user", "proof"),
+    "second_factor_reset": _kind("user.reset_second_factor", "user"),
+    "recovery_codes_replaced": _kind("user.replace_recovery_codes", "user", "proof"),
+    "second_factor_policy_set": _kind("policy.set_second_factor", "policy", "required"),
+    "role_created": _kind("role.create", "role", "name permissions"),
+    "role_changed": _kind("role.change", "role", "name permissions"),
+    "role_deleted": _kind("role.delete", "role", "name"),
+    "registration_set": _kind("registration.set", "", "mode"),
+    "user_registered": _kind(
+        "user.register", "user", "username email display_name role pending", method="rest"
+    ),
+    "registration_ignored": _kind(
+        "user.register", "", "username reason", outcome=REFUSED, method="rest"
+    ),
+    "user_approved": _kind("user.approve", "user"),
+    "user_invited": _kind("invitation.create", "invitation", "email role custom_role expires_ms"),
+    "invitation_revoked": _kind("invitation.revoke", "invitation", "email"),
+    "invitation_accepted": _kind(
+        "invitation.accept",
+        "invitation",
+        "user username email display_name role custom_role",
+        method="rest",
+    ),
     EVIDENCE_READ: _kind("evidence", "object_id", "details"),
     "tenant_requested": _kind("tenant.create", "tenant"),
     "tenant_adopted": _kind("tenant.adopt", "tenant", "name"),
@@ -91,6 +130,7 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
 FILTERS: Final = ("actor", "operation", "object_type", "object_id", "outcome", "address")
 TABLES: Final[Mapping[str, frozenset[str]]] = {
     "details": frozenset({*FILTERS, "from", "to", "q", "format", "home"}),
+    "proof": frozenset({"method"}),
 }
 """Fields that hold a table, and what may be shown of it. No other field is shown with anything inside."""
 

@@ -6,10 +6,21 @@ from typing import Any, Final
 import orjson
 
 from actors.protocol.commands import Command, Origin, Post
-from actors.protocol.events import MESSAGE, STRUCTURED, EventType, MessagePosted
+from actors.protocol.events import (
+    MESSAGE,
+    STRUCTURED,
+    EventType,
+    MarkedMessagePosted,
+    MessagePosted,
+)
+from actors.protocol.markings import HIGHEST, LOWEST
 
-TRANSPORT_FIELDS: Final = {"client_id", "actor", "role", "ref", "quiet", "origin"}
-"""Fields of a command that say who asks and how to answer, not what is asked."""
+TRANSPORT_FIELDS: Final = {
+    *("client_id", "actor", "role", "clearance"),
+    *("ref", "quiet", "origin", "proof"),
+}
+"""Fields of a command that say who asks, what he showed, and how to answer; not what is asked. A proof is
+good once, so a command that comes again can't bring the same."""
 
 
 def content_of(event: EventType, request: str, origin: Origin | None = None) -> bytes:
@@ -24,7 +35,7 @@ def content_of(event: EventType, request: str, origin: Origin | None = None) -> 
 
 def fingerprint(command: Command) -> str:
     """What two commands of one client_id must share to be the same command."""
-    if isinstance(command, Post):
+    if isinstance(command, Post) and not command.is_marked:
         return post_fingerprint(command.body.encode(), command.thread)
     said = command.model_dump(mode="json", exclude=TRANSPORT_FIELDS)
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
@@ -47,7 +58,7 @@ def recorded_fingerprint(kind: str, content: bytes | None, target: int | None) -
 
 def target_of(event: EventType) -> int | None:
     """The seq that an event points at."""
-    return event.thread if isinstance(event, MessagePosted) else None
+    return event.thread if isinstance(event, MessagePosted | MarkedMessagePosted) else None
 
 
 def event_of(kind: str, content: bytes, target: int | None) -> EventType | None:
@@ -73,3 +84,11 @@ def body_of(kind: str, content: bytes | None) -> Any:
     # From which address somebody acts is for the audit log, not for those who share a room with him.
     said.pop("origin", None)
     return said
+
+
+def clearance_of(kind: str, body: Any) -> int:
+    """The clearance that an entry takes by itself; of one whose body is erased, the highest."""
+    if kind != MarkedMessagePosted.kind:
+        return LOWEST
+    level: int = body["marking"]["clearance"] if body else HIGHEST
+    return level

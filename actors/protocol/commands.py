@@ -1,7 +1,7 @@
 """What can be asked of an actor. One command makes at most one record, so that a commit that was
 cut in the middle is continued, never repeated."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -12,62 +12,60 @@ from pydantic import (
     field_serializer,
 )
 
+from actors.protocol.command import Command, Digest, MaybeRole, Name, Origin, Reason, TimeMs
 from actors.protocol.findings import Finding
-from actors.protocol.ids import ClientId, RoomId, SessionId, TenantId, UserId
+from actors.protocol.ids import RoomId, SessionId, TenantId, UserId
 from actors.protocol.limits import (
     ADDRESS_CHARS_MAX,
+    DIRECTORY_KEY_CHARS_MAX,
     EVIDENCE_DETAILS_MAX,
     FAILED_SIGN_INS_MAX,
     MEMBERS_MAX,
     NAME_CHARS_MAX,
-    REASON_CHARS_MAX,
-    TIME_MS_MAX,
+    SEALED_CHARS_MAX,
 )
+from actors.protocol.markings import Clearance, Pap, Tlp
 from actors.protocol.nats_credentials import CredentialAction, CredentialId
+from actors.protocol.people_commands import PeopleCommand
 from actors.protocol.roles import Role, RoomRole
+from actors.protocol.second_factor_commands import (
+    BeginSecondFactor,
+    ConfirmSecondFactor,
+    Proof,
+    RemoveSecondFactor,
+    ReplaceRecoveryCodes,
+    ResetSecondFactor,
+    Restricted,
+    SecondFactorCommand,
+    SecondFactorProof,
+    SetSecondFactorPolicy,
+)
 from actors.protocol.tenancy import TenantAction
 
-Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=NAME_CHARS_MAX, strip_whitespace=True)
-]
-Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-TimeMs = Annotated[int, Field(ge=0, le=TIME_MS_MAX)]
+DirectoryKey = Annotated[str, StringConstraints(max_length=DIRECTORY_KEY_CHARS_MAX)]
 
 
-class Origin(BaseModel):
-    """By which door a command came in, and the address behind it as the server saw it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: Literal["rest", "socket", "cli", "nats", "system"]
-    address: Annotated[str, StringConstraints(max_length=ADDRESS_CHARS_MAX)] = ""
-
-
-class Command(BaseModel):
-    """What every command carries.
-
-    `ref` is the asker's own mark, repeated in the reply; with `quiet` a success is not replied to,
-    because the asker sees the committed event anyway. `origin` is recorded, but is no part of what is
-    asked: the same command from another address is the same command.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    client_id: ClientId
-    actor: UserId
-    role: Role
-    ref: str = ""
-    quiet: bool = False
-    origin: Origin | None = Field(default=None, exclude_if=lambda value: value is None)
+def _if_given() -> Any:
+    """A field that is left out where it says nothing: commands of before there was such a thing keep
+    their fingerprints."""
+    return Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Post(Command):
-    """Say something in a room; `thread` is the seq of the entry that is answered."""
+    """Say something in a room; `thread` is the seq of the entry that is answered. The rest marks it more
+    strictly than its room."""
 
     type: Literal["post"] = "post"
     body: str
     thread: int | None = None
+    entry_clearance: Clearance | None = _if_given()
+    tlp: Tlp | None = _if_given()
+    pap: Pap | None = _if_given()
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether it has a marking of its own."""
+        return any(value is not None for value in (self.entry_clearance, self.tlp, self.pap))
 
 
 class IncidentLink(BaseModel):
@@ -92,6 +90,9 @@ class CreateRoom(Command):
     incident: IncidentLink | None = None
     members: dict[UserId, RoomRole] = Field(default_factory=dict, max_length=MEMBERS_MAX)
     open_to: frozenset[Role] = frozenset()
+    room_clearance: Clearance | None = _if_given()
+    tlp: Tlp | None = _if_given()
+    pap: Pap | None = _if_given()
 
     @field_serializer("open_to")
     def _in_one_order(self, open_to: frozenset[Role]) -> list[Role]:
@@ -104,6 +105,15 @@ class RenameRoom(Command):
 
     type: Literal["rename_room"] = "rename_room"
     name: Name
+
+
+class MarkRoom(Command):
+    """Mark a room otherwise. What is None stays as it is."""
+
+    type: Literal["mark_room"] = "mark_room"
+    room_clearance: Clearance | None = None
+    tlp: Tlp | None = None
+    pap: Pap | None = None
 
 
 class PutMember(Command):
@@ -143,7 +153,11 @@ class RecordFinding(Command):
 
 
 class CreateUser(Command):
-    """Make a user; `password_hash` is an argon2id string, never the password."""
+    """Make a user; `password_hash` is an argon2id string, never the password.
+
+    `directory_key` is who he is in the tenant's directory; he has no password here then. Empty: local.
+    With a `custom_role`, `user_role` must be viewer: what is left should the other mean nothing.
+    """
 
     type: Literal["create_user"] = "create_user"
     user: UserId
@@ -151,17 +165,22 @@ class CreateUser(Command):
     email: Name | None = None
     display_name: Name
     user_role: Role
+    custom_role: MaybeRole = None
     password_hash: str = Field(repr=False)
+    directory_key: DirectoryKey = Field(default="", exclude_if=lambda value: not value)
 
 
 class UpdateUser(Command):
-    """Change a user. What is None stays as it is; an empty e-mail takes the present one away."""
+    """Change a user. What is None stays as it is; an empty e-mail takes the present one away. A
+    `custom_role` takes the place of any other role, and so does a `user_role`."""
 
     type: Literal["update_user"] = "update_user"
     user: UserId
     display_name: Name | None = None
     email: Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)] | None = None
     user_role: Role | None = None
+    custom_role: MaybeRole = None
+    user_clearance: Clearance | None = _if_given()
 
 
 class DisableUser(Command):
@@ -215,6 +234,9 @@ class OpenSession(Command):
     refresh: Digest = Field(repr=False)
     expires_ms: TimeMs
     address: str = ""
+    proof: Proof = None
+    restricted: Restricted = False
+    custom_role: MaybeRole = None
 
 
 class RefreshSession(Command):
@@ -225,13 +247,15 @@ class RefreshSession(Command):
     presented: Digest = Field(repr=False)
     refresh: Digest = Field(repr=False)
     expires_ms: TimeMs
+    restricted: Restricted = False
 
 
 class EndSession(Command):
-    """Sign out."""
+    """Sign out. With `user`, whose session it must be, also by somebody else."""
 
     type: Literal["end_session"] = "end_session"
     session: SessionId
+    user: UserId | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class RecordFailedSignIns(Command):
@@ -243,7 +267,7 @@ class RecordFailedSignIns(Command):
     type: Literal["record_failed_sign_ins"] = "record_failed_sign_ins"
     user: UserId
     address: Annotated[str, StringConstraints(max_length=ADDRESS_CHARS_MAX)] = ""
-    reason: Literal["wrong_password", "locked"]
+    reason: Literal["wrong_password", "locked", "wrong_code"]
     count: Annotated[int, Field(ge=1, le=FAILED_SIGN_INS_MAX)]
 
 
@@ -254,6 +278,40 @@ class RehashPassword(Command):
     user: UserId
     replaces: Digest = Field(repr=False)
     password_hash: str = Field(repr=False)
+
+
+class PutDirectory(Command):
+    """Have people sign in with the tenant's directory; all of its settings, whatever was there before.
+
+    `settings` hold no secret. `secret` is the searching account's password, sealed with the tenant's key
+    before it comes here; empty for an anonymous search.
+    """
+
+    type: Literal["put_directory"] = "put_directory"
+    settings: dict[str, Any]
+    secret: Annotated[str, StringConstraints(max_length=SEALED_CHARS_MAX)] = Field(repr=False)
+
+
+class RemoveDirectory(Command):
+    """Have nobody sign in with a directory any more."""
+
+    type: Literal["remove_directory"] = "remove_directory"
+
+
+class SynchroniseUser(Command):
+    """Say what the directory says of one of its users now.
+
+    `present` is whether he may sign in at all; without it, `reason` says why not and the rest does not
+    matter. An e-mail that is None is none.
+    """
+
+    type: Literal["synchronise_user"] = "synchronise_user"
+    user: UserId
+    present: bool
+    reason: Reason = ""
+    user_role: Role | None = None
+    display_name: Name | None = None
+    email: Name | None = None
 
 
 class RecordEvidenceRead(Command):
@@ -306,6 +364,7 @@ RoomCommand = Annotated[
     Post
     | CreateRoom
     | RenameRoom
+    | MarkRoom
     | PutMember
     | RemoveMember
     | CloseRoom
@@ -326,7 +385,12 @@ TenantCommand = Annotated[
     | EndSession
     | RecordFailedSignIns
     | RehashPassword
+    | PutDirectory
+    | RemoveDirectory
+    | SynchroniseUser
     | RecordEvidenceRead
+    | SecondFactorCommand
+    | PeopleCommand
     | ManageTenant
     | GrantTenant
     | LockTenant
@@ -340,8 +404,10 @@ TENANT_COMMAND: TypeAdapter[TenantCommand] = TypeAdapter(TenantCommand)
 __all__ = [
     "ROOM_COMMAND",
     "TENANT_COMMAND",
+    "BeginSecondFactor",
     "CloseRoom",
     "Command",
+    "ConfirmSecondFactor",
     "CreateRoom",
     "CreateUser",
     "DeleteUser",
@@ -354,21 +420,30 @@ __all__ = [
     "LockTenant",
     "ManageNatsCredential",
     "ManageTenant",
+    "MarkRoom",
     "OpenSession",
     "Origin",
     "Post",
+    "PutDirectory",
     "PutMember",
     "RecordEvidenceRead",
     "RecordFailedSignIns",
     "RecordFinding",
     "RefreshSession",
     "RehashPassword",
+    "RemoveDirectory",
     "RemoveMember",
+    "RemoveSecondFactor",
     "RenameRoom",
     "ReopenRoom",
+    "ReplaceRecoveryCodes",
+    "ResetSecondFactor",
     "RoomCommand",
     "RoomId",
+    "SecondFactorProof",
     "SetPassword",
+    "SetSecondFactorPolicy",
+    "SynchroniseUser",
     "TenantCommand",
     "UpdateUser",
 ]

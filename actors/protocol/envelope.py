@@ -4,8 +4,9 @@ All are JSON. A batch is read leniently once (its shape) and strictly per comman
 command in it is a dead letter and its neighbours are not.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from operator import itemgetter
+from typing import Any, Final
 
 import orjson
 
@@ -123,6 +124,10 @@ class Entry:
     body: Any
 
 
+_ENTRY: Final = itemgetter(*(field.name for field in fields(Entry)))
+"""The values of an entry, in the order in which they are declared."""
+
+
 @dataclass(frozen=True, slots=True)
 class RoomEvent:
     """What a room's owner announces: entries in order, or (none) just where the head is."""
@@ -139,7 +144,8 @@ def encode_event(head: int, entries: list[Entry]) -> bytes:
 def decode_event(data: bytes) -> RoomEvent:
     """Read what `encode_event` wrote."""
     message = orjson.loads(data)
-    return RoomEvent(message["head"], [Entry(**entry) for entry in message["entries"]])
+    # By position: with keywords Python 3.11 spends three times as much on each.
+    return RoomEvent(message["head"], [Entry(*_ENTRY(entry)) for entry in message["entries"]])
 
 
 def encode_ended_sessions(sessions: list[str]) -> bytes:

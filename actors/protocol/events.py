@@ -9,8 +9,33 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from actors.protocol.commands import IncidentLink
+from actors.protocol.event import MaybeRole, Structured
 from actors.protocol.findings import Finding
+from actors.protocol.markings import Clearance, Marking
+from actors.protocol.people_events import (
+    InvitationAccepted,
+    InvitationRevoked,
+    PeopleEvent,
+    RegistrationIgnored,
+    RegistrationSet,
+    RoleChanged,
+    RoleCreated,
+    RoleDeleted,
+    UserApproved,
+    UserInvited,
+    UserRegistered,
+)
 from actors.protocol.roles import Role, RoomRole
+from actors.protocol.second_factor_commands import Proof, Restricted
+from actors.protocol.second_factor_events import (
+    RecoveryCodesReplaced,
+    SecondFactorBegun,
+    SecondFactorConfirmed,
+    SecondFactorEvent,
+    SecondFactorPolicySet,
+    SecondFactorRemoved,
+    SecondFactorReset,
+)
 from actors.protocol.tenancy import FirstAdministrator, TenantProfile
 
 MESSAGE = "message"
@@ -25,16 +50,14 @@ class MessagePosted:
     thread: int | None
 
 
-class Structured(BaseModel):
-    """A kind whose content is a JSON object.
+class MarkedMessagePosted(Structured):
+    """Somebody said something that is marked by itself. `thread` is kept where a message has it: outside
+    of the content."""
 
-    `request` is the fingerprint of the command, so that the same client_id with another body is
-    noticed for ever.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    kind: ClassVar[str]
-    request: str = ""
+    kind: ClassVar[str] = "marked_message"
+    text: str
+    marking: Marking
+    thread: int | None = Field(default=None, exclude=True)
 
 
 class RoomCreated(Structured):
@@ -44,6 +67,15 @@ class RoomCreated(Structured):
     incident: IncidentLink | None
     members: dict[str, RoomRole]
     open_to: tuple[Role, ...]
+    marking: Marking | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class RoomMarked(Structured):
+    """How a room was marked, and how it is."""
+
+    kind: ClassVar[str] = "room_marked"
+    before: Marking
+    after: Marking
 
 
 class RoomRenamed(Structured):
@@ -93,7 +125,9 @@ class UserCreated(Structured):
     email: str | None
     display_name: str
     role: Role
+    custom_role: MaybeRole = None
     password_hash: str = Field(repr=False)
+    directory_key: str = Field(default="", exclude_if=lambda value: not value)
 
 
 class Profile(BaseModel):
@@ -103,10 +137,13 @@ class Profile(BaseModel):
     display_name: str
     email: str | None
     role: Role
+    custom_role: MaybeRole = None
+    clearance: Clearance | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class UserChanged(Structured):
-    """A user's facts before and after; another role ends the sessions that have the old one."""
+    """A user's facts before and after; another role or clearance ends the sessions that
+    have the old one. The clearance is left out where it was the lowest and is."""
 
     kind: ClassVar[str] = "user_changed"
     user: str
@@ -159,6 +196,8 @@ class SessionOpened(Structured):
     refresh: str = Field(repr=False)
     expires_ms: int
     address: str
+    proof: Proof = None
+    restricted: Restricted = False
 
 
 class SessionRefreshed(Structured):
@@ -166,6 +205,7 @@ class SessionRefreshed(Structured):
     session: str
     refresh: str = Field(repr=False)
     expires_ms: int
+    restricted: Restricted = False
 
 
 class SessionEnded(Structured):
@@ -190,6 +230,41 @@ class UserPasswordRehashed(Structured):
     kind: ClassVar[str] = "user_password_rehashed"
     user: str
     password_hash: str = Field(repr=False)
+
+
+class DirectoryPut(Structured):
+    """People sign in with a directory. `before` and `after` are what an auditor is shown of the settings;
+    `secret` is sealed with the tenant's key."""
+
+    kind: ClassVar[str] = "directory_put"
+    before: dict[str, Any]
+    after: dict[str, Any]
+    settings: dict[str, Any]
+    secret: str = Field(repr=False)
+
+
+class DirectoryRemoved(Structured):
+    """Nobody signs in with a directory any more."""
+
+    kind: ClassVar[str] = "directory_removed"
+    before: dict[str, Any]
+
+
+class SynchronisedProfile(Profile):
+    """What a directory says of a user; one who is suspended can't sign in, for the reason."""
+
+    suspended: bool
+    reason: str = Field(default="", exclude_if=lambda value: not value)
+
+
+class UserSynchronised(Structured):
+    """A user of the directory before and after; less rights than before end his sessions."""
+
+    kind: ClassVar[str] = "user_synchronised"
+    user: str
+    before: SynchronisedProfile
+    after: SynchronisedProfile
+    sessions: tuple[str, ...]
 
 
 class EvidenceRead(Structured):
@@ -332,8 +407,10 @@ class NatsCredentialCut(Structured):
 
 RoomEventType = (
     MessagePosted
+    | MarkedMessagePosted
     | RoomCreated
     | RoomRenamed
+    | RoomMarked
     | MemberAdded
     | MemberRemoved
     | RoomClosed
@@ -374,7 +451,12 @@ TenantEventType = (
     | SessionEnded
     | SignInFailed
     | UserPasswordRehashed
+    | DirectoryPut
+    | DirectoryRemoved
+    | UserSynchronised
     | EvidenceRead
+    | SecondFactorEvent
+    | PeopleEvent
     | ManagedTenantEvent
     | TenantGranted
     | TenantLocked
@@ -386,8 +468,10 @@ EventType = RoomEventType | TenantEventType
 STRUCTURED: dict[str, type[Structured]] = {
     model.kind: model
     for model in (
+        MarkedMessagePosted,
         RoomCreated,
         RoomRenamed,
+        RoomMarked,
         MemberAdded,
         MemberRemoved,
         RoomClosed,
@@ -406,7 +490,26 @@ STRUCTURED: dict[str, type[Structured]] = {
         SessionEnded,
         SignInFailed,
         UserPasswordRehashed,
+        DirectoryPut,
+        DirectoryRemoved,
+        UserSynchronised,
         EvidenceRead,
+        SecondFactorBegun,
+        SecondFactorConfirmed,
+        SecondFactorRemoved,
+        SecondFactorReset,
+        RecoveryCodesReplaced,
+        SecondFactorPolicySet,
+        RoleCreated,
+        RoleChanged,
+        RoleDeleted,
+        RegistrationSet,
+        UserRegistered,
+        RegistrationIgnored,
+        UserApproved,
+        UserInvited,
+        InvitationRevoked,
+        InvitationAccepted,
         TenantRequested,
         TenantAdopted,
         TenantCreated,

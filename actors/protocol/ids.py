@@ -15,11 +15,16 @@ TENANT_PATTERN: Final = r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
 ROOM_PATTERN: Final = r"^[A-Za-z0-9-][A-Za-z0-9_-]{0,63}$"
 """A leading underscore is kept for mailboxes of the system, such as the tenant's own."""
 
+ROLE_PATTERN: Final = r"^role_[A-Za-z0-9_-]{1,59}$"
+"""Roles of a tenant's own; the prefix keeps them apart from built-in ones and from sessions."""
+
 TenantId = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
 RoomId = Annotated[str, StringConstraints(pattern=ROOM_PATTERN)]
 UserId = Annotated[str, StringConstraints(pattern=TOKEN_PATTERN)]
 ClientId = Annotated[str, StringConstraints(pattern=TOKEN_PATTERN)]
 SessionId = Annotated[str, StringConstraints(pattern=TOKEN_PATTERN)]
+InvitationId = Annotated[str, StringConstraints(pattern=TOKEN_PATTERN)]
+RoleId = Annotated[str, StringConstraints(pattern=ROLE_PATTERN)]
 
 TENANT_ROOM: Final = "_tenant"
 """The mailbox and the chain of the tenant actor: the tenant's audit trail."""
@@ -30,6 +35,8 @@ PLATFORM_TENANT: Final = "platform"
 _TOKEN: Final = re.compile(TOKEN_PATTERN)
 _TENANT: Final = re.compile(TENANT_PATTERN)
 _ROOM: Final = re.compile(ROOM_PATTERN)
+_TIME_ORDERED: Final = re.compile(r"[a-z]+_([0-9a-f]{12})[0-9a-f]{20}")
+_ROLE: Final = re.compile(ROLE_PATTERN)
 
 
 def is_token(text: str) -> bool:
@@ -47,6 +54,11 @@ def is_room_id(text: str) -> bool:
     return _ROOM.fullmatch(text) is not None
 
 
+def is_role_id(text: str) -> bool:
+    """Whether `text` may name a role that a tenant has made."""
+    return _ROLE.fullmatch(text) is not None
+
+
 def is_mailbox(name: object) -> bool:
     """Whether `name` is a room or the tenant's own mailbox."""
     return isinstance(name, str) and (name == TENANT_ROOM or is_room_id(name))
@@ -55,6 +67,12 @@ def is_mailbox(name: object) -> bool:
 def time_ordered_id(prefix: str, unix_ms: int, entropy: bytes) -> str:
     """An id that sorts by time: prefix, 12 hex digits of milliseconds, 20 of entropy (10 bytes)."""
     return f"{prefix}_{unix_ms:012x}{entropy[:10].hex()}"
+
+
+def time_of_id(name: str) -> int | None:
+    """The milliseconds in an id that `time_ordered_id` has made; None if there are none."""
+    found = _TIME_ORDERED.fullmatch(name)
+    return int(found[1], 16) if found is not None else None
 
 
 def derived_id(prefix: str, *parts: str) -> str:

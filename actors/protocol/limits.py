@@ -17,6 +17,10 @@ REASON_CHARS_MAX: Final = 2_000
 """Characters of a stated reason (closing, reopening)."""
 ADDRESS_CHARS_MAX: Final = 64
 """Characters of a network address; an IPv6 address with its zone has fewer."""
+DIRECTORY_KEY_CHARS_MAX: Final = 64
+"""Characters of a user's key in a directory; a UUID has 36."""
+SEALED_CHARS_MAX: Final = 8 * 1024
+"""Characters of a sealed secret in base64."""
 FAILED_SIGN_INS_MAX: Final = 1_000_000
 """Failed sign-ins that one record counts."""
 EVIDENCE_DETAILS_MAX: Final = 16
@@ -50,9 +54,21 @@ NATS_TOKEN_CHARS_MAX: Final = 8 * 1024
 """Characters of a signed token; one with the most sources has about 2,500."""
 MEMBERS_MAX: Final = 5_000
 """People listed as members of one room."""
+ROLES_PER_TENANT_MAX: Final = 200
+"""Roles that a tenant makes of its own; all of them are in its actor's memory."""
+PENDING_USERS_MAX: Final = 500
+"""People of a tenant who have registered themselves and wait to be approved."""
+INVITATIONS_MAX: Final = 500
+"""Invitations of a tenant that are neither used nor over."""
 SESSIONS_PER_USER_MAX: Final = 2_000
 """Sign-ins of one user that have not ended. The record that ends them all names each, and must stay well
 below `CONTENT_BYTES_MAX`, or he could not be disabled."""
+RECOVERY_CODES_MAX: Final = 16
+"""Recovery codes that one user has at a time; ten are made."""
+SEALED_SECRET_CHARS_MAX: Final = 512
+"""Characters of a sealed TOTP secret in base64; 20 bytes and what sealing adds are 64."""
+TOTP_STEP_MAX: Final = 2**40
+"""Time steps of 30 seconds since 1970 (RFC 6238, section 4.2); far beyond any clock."""
 ENDED_SESSIONS_AT_ONCE_MAX: Final = 1_024
 """Sessions in one message that tells gateways what has ended."""
 

@@ -19,6 +19,14 @@ PLATFORM_ROLES = frozenset({Role.PLATFORM_ADMIN, Role.PLATFORM_VIEWER})
 """Roles that count in the platform tenant only: whoever has one manages or sees all tenants."""
 
 
+class Registration(StrEnum):
+    """Whether people may make themselves users of a tenant."""
+
+    CLOSED = "closed"
+    WITH_APPROVAL = "with_approval"
+    OPEN = "open"
+
+
 class RoomRole(StrEnum):
     """What a member may do in a room: an observer reads."""
 

@@ -6,15 +6,24 @@ from actors.protocol.events import (
     MemberRemoved,
     RoomClosed,
     RoomCreated,
+    RoomMarked,
     RoomRenamed,
     RoomReopened,
 )
-from actors.room import lifecycle, membership
+from actors.room import lifecycle, marking, membership
 from actors.room.state import RoomState
 
 STATE_KINDS = frozenset(
     model.kind
-    for model in (RoomCreated, RoomRenamed, MemberAdded, MemberRemoved, RoomClosed, RoomReopened)
+    for model in (
+        RoomCreated,
+        RoomRenamed,
+        RoomMarked,
+        MemberAdded,
+        MemberRemoved,
+        RoomClosed,
+        RoomReopened,
+    )
 )
 """Kinds that change the state; the content of others need not be opened to rebuild it."""
 
@@ -26,6 +35,8 @@ def evolve(state: RoomState, event: EventType, actor: str, at_ms: int) -> RoomSt
             return lifecycle.created(event, actor, at_ms)
         case RoomRenamed():
             return lifecycle.renamed(state, event)
+        case RoomMarked():
+            return marking.marked(state, event)
         case MemberAdded():
             return membership.added(state, event)
         case MemberRemoved():

@@ -5,7 +5,9 @@ from dataclasses import replace
 from actors.protocol.commands import CloseRoom, CreateRoom, RenameRoom, ReopenRoom
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import RoomClosed, RoomCreated, RoomRenamed, RoomReopened
+from actors.protocol.markings import UNMARKED
 from actors.protocol.roles import Role, RoomRole
+from actors.room.marking import refusal_of_clearance
 from actors.room.membership import refusal_to_manage
 from actors.room.state import RoomState
 
@@ -18,6 +20,10 @@ def create(state: RoomState, command: CreateRoom) -> RoomCreated | Rejection:
         return Rejection(ErrorCode.FORBIDDEN, "a viewer may not open rooms")
     if state.exists:
         return Rejection(ErrorCode.ROOM_EXISTS, "the room exists already")
+    marking = UNMARKED.with_changes(command.room_clearance, command.tlp, command.pap)
+    refused = refusal_of_clearance(command, marking.clearance)
+    if refused is not None:
+        return refused
     members = dict(command.members)
     if command.role in (Role.TENANT_ADMIN, Role.ANALYST):
         members[command.actor] = RoomRole.OWNER
@@ -27,6 +33,7 @@ def create(state: RoomState, command: CreateRoom) -> RoomCreated | Rejection:
         incident=command.incident,
         members=members,
         open_to=tuple(sorted(command.open_to)),
+        marking=None if marking == UNMARKED else marking,
     )
 
 
@@ -61,6 +68,7 @@ def created(event: RoomCreated, actor: str, at_ms: int) -> RoomState:
         open_to=frozenset(event.open_to),
         created_ms=at_ms,
         created_by=actor,
+        marking=event.marking or UNMARKED,
     )
 
 

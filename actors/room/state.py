@@ -5,8 +5,9 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from actors.protocol.commands import IncidentLink
+from actors.protocol.commands import Command, IncidentLink
 from actors.protocol.errors import ErrorCode, Rejection
+from actors.protocol.markings import UNMARKED, Marking
 from actors.protocol.roles import Role, RoomRole
 
 
@@ -33,6 +34,7 @@ class RoomState:
     open_to: frozenset[Role] = frozenset()
     created_ms: int = 0
     created_by: str = ""
+    marking: Marking = UNMARKED
 
     @property
     def exists(self) -> bool:
@@ -66,8 +68,17 @@ def refusal_to_write(state: RoomState, user: str, role: Role) -> Rejection | Non
     return None
 
 
+def is_hidden(state: RoomState, command: Command) -> bool:
+    """Whether a room needs more clearance than whoever asks has. It comes before all else: neither being
+    a member nor an administrator grants what it refuses. Systems are no persons, and have none."""
+    is_person = command.role not in (Role.SYSTEM, Role.EXTERNAL)
+    return is_person and command.clearance < state.marking.clearance
+
+
 def state_to_bytes(state: RoomState) -> bytes:
     """The state for a snapshot."""
+    # Left out where it says nothing: states of before there was such a thing keep their bytes.
+    marked = {} if state.marking == UNMARKED else {"marking": state.marking.model_dump()}
     return orjson.dumps(
         {
             "name": state.name,
@@ -78,6 +89,7 @@ def state_to_bytes(state: RoomState) -> bytes:
             "open_to": sorted(state.open_to),
             "created_ms": state.created_ms,
             "created_by": state.created_by,
+            **marked,
         }
     )
 
@@ -95,4 +107,5 @@ def state_from_bytes(data: bytes) -> RoomState:
         open_to=frozenset(Role(role) for role in fields["open_to"]),
         created_ms=fields["created_ms"],
         created_by=fields["created_by"],
+        marking=Marking(**fields.get("marking", {})),
     )

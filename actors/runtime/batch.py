@@ -28,12 +28,12 @@ def queued(message: Inbound) -> Queued:
     first = lane.cursor.index + 1 if message.src == lane.cursor.src else 0
     items = [
         Item(
-            room=room,
-            source=Source(lane.number, message.src, position),
-            epoch=lane.epoch,
-            reply_to=message.reply_to,
-            raw=raw,
-            read=read_command(room, raw),
+            room,
+            Source(lane.number, message.src, position),
+            lane.epoch,
+            message.reply_to,
+            raw,
+            read_command(room, raw),
         )
         for position, (room, raw) in enumerate(zip(message.rooms, message.commands, strict=True))
         if position >= first

@@ -21,6 +21,7 @@ from actors.runtime.jetstream import NatsError
 from actors.runtime.lane import GENERATION_SHIFT, Inbound, Lane, source_number
 from actors.runtime.reader import LaneReader
 from actors.runtime.services import Services
+from actors.runtime.tasks import end
 from actors.runtime.worker import TenantWorker
 from store.chain import Cursor
 from store.rows import TenantRow
@@ -99,10 +100,7 @@ class Lanes:
             for key, (epoch, task) in self._keepers.items()
             if key not in wanted or wanted[key][0] != epoch
         }
-        for task in leaving.values():
-            task.cancel()
-        if leaving:
-            await asyncio.wait(leaving.values())
+        await end(leaving.values())
         for key in leaving:
             del self._keepers[key]
         for key, (epoch, tenant) in wanted.items():

@@ -113,12 +113,7 @@ class Mailbox:
         if len(content) > CONTENT_BYTES_MAX:
             return Rejection(ErrorCode.TOO_LARGE, f"content may have {CONTENT_BYTES_MAX} bytes")
         draft = Draft(
-            kind=event.kind,
-            actor=command.actor,
-            client_id=command.client_id,
-            target=target_of(event),
-            content=content,
-            source=source,
+            event.kind, command.actor, command.client_id, target_of(event), content, source
         )
         return Proposal(draft, event, mark)
 

@@ -3,9 +3,10 @@ indexes let one of them win each place of a chain.
 
 One key of the KV bucket holds the whole table (shard -> owner, epoch), changed by compare-and-set.
 That a worker lives is said on a core subject every second: renewing 64 keys each second would cost 64
-synced writes beside the commits. A shard is taken when its owner has been silent for WORKER_TTL_S, and
-given up when the table says that somebody else has it; while the table can't be read nobody can take
-anything, so the owner goes on.
+synced writes beside the commits. It is said only while its claims are kept up: who says it and reads
+nothing would keep its shards from everybody. A shard is taken when its owner has been silent for
+WORKER_TTL_S, and given up when the table says that somebody else has it; while the table can't be read
+nobody can take anything, so the owner goes on.
 """
 
 import asyncio
@@ -28,6 +29,9 @@ from actors.runtime.jetstream import Bus, NatsError
 log = structlog.get_logger(__name__)
 
 LEAVING: Final = b"leaving"
+CLAIM_S_MAX: Final = 15.0
+"""How long it may take to look at the table and to put down what it gives to others: longer than the
+time-outs of what is asked on the way (5 s at the server, 3 s for a commit)."""
 LATE_LOOK_S: Final = 2 * WORKER_HEARTBEAT_S
 """Who looks around for the first time in so long has missed what the others said."""
 
@@ -88,6 +92,7 @@ class Ownership:
         self._looked = float("-inf")
         self._listening_since = float("-inf")
         self._later_epochs: dict[int, int] = {}
+        self._claimed = float("-inf")
         self._poke = asyncio.Event()
         self.held: dict[int, int] = {}
 
@@ -95,17 +100,25 @@ class Ownership:
         """Keep the claims up for ever."""
         await self._bus.client.subscribe(WORKER_ALIVE, cb=self._on_alive)
         bucket = await self._bus.client.jetstream().key_value(OWNERS_BUCKET)
+        self._claimed = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._say_alive())
             tasks.create_task(self._claim(bucket))
 
     async def _say_alive(self) -> None:
         while True:
-            try:
-                await self._bus.client.publish(WORKER_ALIVE, self._worker.encode())
-            except NatsError as error:
-                log.warning("ownership.unreachable", error=repr(error))
+            stuck_s = time.monotonic() - self._claimed
+            if stuck_s > CLAIM_S_MAX:
+                log.error("ownership.stuck", worker=self._worker, seconds=round(stuck_s))
+            else:
+                await self._say(self._worker.encode())
             await asyncio.sleep(WORKER_HEARTBEAT_S)
+
+    async def _say(self, word: bytes) -> None:
+        try:
+            await self._bus.client.publish(WORKER_ALIVE, word)
+        except NatsError as error:
+            log.warning("ownership.unreachable", error=repr(error))
 
     async def _claim(self, bucket: KeyValue) -> None:
         while True:
@@ -113,6 +126,7 @@ class Ownership:
                 await self._tick(bucket)
             except (NatsError, TimeoutError) as error:
                 log.warning("ownership.unreachable", error=repr(error))
+            self._claimed = time.monotonic()
             try:
                 async with asyncio.timeout(WORKER_HEARTBEAT_S):
                     await self._poke.wait()

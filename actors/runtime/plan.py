@@ -210,15 +210,16 @@ def _reason(error: ValidationError) -> str:
 
 def entry_for(record: Record, content: bytes | None) -> Entry:
     """A record as readers see it."""
+    # By position, as in `link`.
     return Entry(
-        room=record.room,
-        seq=record.seq,
-        kind=record.kind,
-        actor=record.actor,
-        at_ms=record.at,
-        client_id=record.client_id,
-        target=record.target,
-        prev=record.prev.hex(),
-        hash=record.hash.hex(),
-        body=body_of(record.kind, content),
+        record.room,
+        record.seq,
+        record.kind,
+        record.actor,
+        record.at,
+        record.client_id,
+        record.target,
+        record.prev.hex(),
+        record.hash.hex(),
+        body_of(record.kind, content),
     )

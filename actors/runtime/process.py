@@ -14,6 +14,7 @@ from actors.runtime.jetstream import NatsError
 from actors.runtime.lanes import Lanes
 from actors.runtime.ownership import Ownership
 from actors.runtime.services import Services
+from actors.runtime.tasks import end
 from actors.runtime.worker import TenantWorker
 from store.reader import Reader
 from store.rows import TenantRow
@@ -22,7 +23,6 @@ log = structlog.get_logger(__name__)
 
 TENANTS_READ_S: Final = 5.0
 """How often the list of tenants is read, should word of a new one get lost."""
-CANCEL_AGAIN_S: Final = 0.5
 PASSIVATE_S: Final = 15.0
 GAUGES_S: Final = 1.0
 ACTIVE_FOR_S: Final = 60.0
@@ -79,10 +79,10 @@ class ActorProcess:
             ]
             await stop.wait()
             log.info("actors.stopping")
-            await _cancel(loops)
+            await end(loops)
             await self._ownership.release()
             await self._lanes.close()
-            await _cancel(self._spawned)
+            await end(self._spawned)
 
     async def _own(self) -> None:
         if self._static_epoch is None:
@@ -127,7 +127,7 @@ class ActorProcess:
                 self._spawn(self._per_tenant(row), f"events of {row.id}")
                 self._events[row.id] = self._spawned[-1]
         gone = self._tenants.keys() - {row.id for row in rows}
-        await _cancel([self._events.pop(tenant) for tenant in gone])
+        await end([self._events.pop(tenant) for tenant in gone])
         await self._lanes.set_tenants(rows)
         for tenant in gone:
             del self._tenants[tenant]
@@ -161,13 +161,3 @@ class ActorProcess:
         metrics.rooms.set(sum(len(worker.mailboxes) for worker in workers))
         oldest = max((worker.oldest_waiting_s() for worker in workers), default=0.0)
         metrics.oldest_uncommitted.set(oldest)
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    """End tasks. Again after a while: a library that turns a cancellation into a time-out of its own
-    (nats-py's fetch can) would otherwise keep its caller running for ever."""
-    pending = {task for task in tasks if not task.done()}
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)

@@ -1,6 +1,8 @@
 """Keeps the projections in step with the chain: before anybody is told of a change."""
 
 from actors.protocol.events import (
+    DirectoryPut,
+    DirectoryRemoved,
     EventType,
     ManagedTenantEvent,
     NatsCredentialEvent,
@@ -17,15 +19,49 @@ from actors.protocol.events import (
     UserDisabled,
     UserEnabled,
     UserPasswordRehashed,
+    UserSynchronised,
 )
 from actors.protocol.ids import PLATFORM_TENANT, TENANT_ROOM
 from actors.protocol.nats_credentials import NatsCredential
+from actors.protocol.people_events import (
+    InvitationAccepted,
+    InvitationRevoked,
+    RegistrationSet,
+    RoleChanged,
+    RoleCreated,
+    RoleDeleted,
+    UserApproved,
+    UserInvited,
+    UserRegistered,
+)
+from actors.protocol.second_factor_events import (
+    RecoveryCodesReplaced,
+    SecondFactorBegun,
+    SecondFactorConfirmed,
+    SecondFactorPolicySet,
+    SecondFactorRemoved,
+    SecondFactorReset,
+)
 from actors.protocol.tenancy import ManagedTenant
 from actors.room.state import RoomState
 from actors.runtime.mailbox import Mailbox
-from actors.tenant.state import TenantState, User
+from actors.tenant.state import CustomRole, Invitation, SecondFactor, TenantState, User
 from store.projections import Projections
-from store.rows import ManagedTenantRow, NatsCredentialRow, RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import (
+    REGISTRATION,
+    SECOND_FACTOR,
+    DirectoryRow,
+    InvitationRow,
+    ManagedTenantRow,
+    NatsCredentialRow,
+    PolicyRow,
+    RoleRow,
+    RoomRow,
+    SecondFactorRow,
+    SessionRow,
+    Snapshot,
+    UserRow,
+)
 
 
 async def project(
@@ -65,6 +101,9 @@ def room_row(room: str, state: RoomState, applied: int) -> RoomRow:
         created_ms=state.created_ms,
         created_by=state.created_by,
         applied=applied,
+        clearance=state.marking.clearance,
+        tlp=str(state.marking.tlp),
+        pap=str(state.marking.pap),
     )
 
 
@@ -79,9 +118,33 @@ def user_row(name: str, user: User, applied: int) -> UserRow:
         disabled=user.disabled,
         password_hash=user.password_hash,
         deleted=user.deleted,
+        directory_key=user.directory_key,
+        suspended=user.suspended,
         grants={tenant: str(role) for tenant, role in user.grants.items()},
         applied=applied,
+        second_factor=_factor_row(user.second_factor),
+        begun=_factor_row(user.begun),
+        custom_role=user.custom_role,
+        pending=user.pending,
+        clearance=user.clearance,
     )
+
+
+def directory_row(state: TenantState, applied: int) -> DirectoryRow:
+    """The row of a tenant's directory."""
+    if state.directory is None:
+        return DirectoryRow(None, "", applied)
+    return DirectoryRow(state.directory.settings, state.directory.secret, applied)
+
+
+def _factor_row(factor: SecondFactor | None) -> SecondFactorRow | None:
+    return SecondFactorRow(factor.factor, factor.secret, factor.recovery) if factor else None
+
+
+def second_factor_row(state: TenantState, applied: int) -> PolicyRow:
+    """The row of whether everybody of a tenant must have a second factor."""
+    value = "required" if state.second_factor_required else "optional"
+    return PolicyRow(SECOND_FACTOR, value, applied)
 
 
 def managed_tenant_row(name: str, tenant: ManagedTenant, applied: int) -> ManagedTenantRow:
@@ -105,19 +168,40 @@ def nats_credential_row(
 
 
 async def _project_nats_credentials(
-    projections: Projections, mailbox: Mailbox, event: NatsCredentialEvent
+    projections: Projections, state: TenantState, applied: int, event: NatsCredentialEvent
 ) -> None:
     names = [event.credential]
     if isinstance(event, NatsCredentialRotated):
         names.append(event.successor)
-    state: TenantState = mailbox.committed_state
     for name in names:
         held = state.nats_credentials.get(name)
         # When the past is projected again, some of it is forgotten: their rows say so already.
         if held is not None:
-            applied = mailbox.committed.seq
             row = nats_credential_row(projections.tenant, name, held, applied)
             await projections.save_nats_credential(row)
+
+
+def registration_row(state: TenantState, applied: int) -> PolicyRow:
+    """The row of a tenant's policy of registration."""
+    return PolicyRow(REGISTRATION, str(state.registration), applied)
+
+
+def invitation_row(name: str, invitation: Invitation) -> InvitationRow:
+    """An invitation's row."""
+    return InvitationRow(
+        invitation=name,
+        email=invitation.email,
+        role=invitation.custom_role or invitation.role,
+        digest=invitation.digest,
+        expires_ms=invitation.expires_ms,
+    )
+
+
+def role_row(name: str, role: CustomRole | None, applied: int) -> RoleRow:
+    """The row of a tenant's own role; one that is gone permits nothing."""
+    if role is None:
+        return RoleRow(role=name, name="", permissions=(), applied=applied, deleted=True)
+    return RoleRow(role=name, name=role.name, permissions=role.permissions, applied=applied)
 
 
 async def _project_tenant_event(
@@ -125,22 +209,28 @@ async def _project_tenant_event(
 ) -> None:
     state: TenantState = mailbox.committed_state
     applied = mailbox.committed.seq
-    if isinstance(event, ManagedTenantEvent):
-        # Whatever another tenant's chain may say, it says nothing about tenants.
-        if projections.tenant == PLATFORM_TENANT:
-            managed = managed_tenant_row(event.tenant, state.tenants[event.tenant], applied)
-            await projections.save_managed_tenant(managed)
-        return
-    if isinstance(event, NatsCredentialEvent):
-        await _project_nats_credentials(projections, mailbox, event)
-        return
     match event:
-        case UserCreated() | UserEnabled() | UserPasswordRehashed() | TenantGranted():
-            await projections.save_user(user_row(event.user, state.users[event.user], applied))
-        case UserChanged() | UserDisabled() | UserDeleted() | PasswordChanged():
+        case (
+            UserCreated()
+            | UserEnabled()
+            | UserPasswordRehashed()
+            | SecondFactorBegun()
+            | SecondFactorRemoved()
+            | RecoveryCodesReplaced()
+            | TenantGranted()
+        ):
+            row = user_row(event.user, state.users[event.user], applied)
+            await projections.save_user(row)
+        case (
+            UserChanged() | UserDisabled() | UserDeleted() | PasswordChanged() | UserSynchronised()
+        ):
             row = user_row(event.user, state.users[event.user], applied)
             await projections.save_user(row)
             await projections.release_logins(event.user, _former_names(event, row))
+            await projections.end_sessions(event.sessions)
+        case SecondFactorConfirmed() | SecondFactorReset():
+            row = user_row(event.user, state.users[event.user], applied)
+            await projections.save_user(row)
             await projections.end_sessions(event.sessions)
         case SessionsEnded():
             await projections.end_sessions(event.sessions)
@@ -150,12 +240,58 @@ async def _project_tenant_event(
             expires_ms = session.expires_ms if session else event.expires_ms
             ended = session is None
             await projections.save_session(
-                SessionRow(event.session, event.user, expires_ms, ended=ended)
+                SessionRow(
+                    event.session, event.user, expires_ms, ended=ended, address=event.address
+                )
             )
+            if event.proof is not None and event.proof.recovery is not None:
+                # One recovery code less.
+                row = user_row(event.user, state.users[event.user], applied)
+                await projections.save_user(row)
         case SessionRefreshed():
             await projections.extend_session(event.session, event.expires_ms)
         case SessionEnded():
             await projections.end_session(event.session)
+        case _:
+            await _project_people_event(projections, state, applied, event)
+
+
+async def _project_people_event(
+    projections: Projections, state: TenantState, applied: int, event: EventType
+) -> None:
+    match event:
+        case UserRegistered() | UserApproved() | InvitationAccepted():
+            await projections.save_user(user_row(event.user, state.users[event.user], applied))
+            if isinstance(event, InvitationAccepted):
+                await projections.forget_invitation(event.invitation)
+        case RoleCreated() | RoleChanged() | RoleDeleted():
+            await projections.save_role(role_row(event.role, state.roles.get(event.role), applied))
+        case UserInvited() if event.invitation in state.invitations:
+            invitation = state.invitations[event.invitation]
+            await projections.save_invitation(invitation_row(event.invitation, invitation))
+        case InvitationRevoked():
+            await projections.forget_invitation(event.invitation)
+        case _:
+            await _project_setting(projections, state, applied, event)
+
+
+async def _project_setting(
+    projections: Projections, state: TenantState, applied: int, event: EventType
+) -> None:
+    match event:
+        case RegistrationSet():
+            await projections.save_policy(registration_row(state, applied))
+        case SecondFactorPolicySet():
+            await projections.save_policy(second_factor_row(state, applied))
+        case DirectoryPut() | DirectoryRemoved():
+            await projections.save_directory(directory_row(state, applied))
+        case _ if isinstance(event, ManagedTenantEvent):
+            # Whatever another tenant's chain may say, it says nothing about tenants.
+            if projections.tenant == PLATFORM_TENANT:
+                managed = managed_tenant_row(event.tenant, state.tenants[event.tenant], applied)
+                await projections.save_managed_tenant(managed)
+        case _ if isinstance(event, NatsCredentialEvent):
+            await _project_nats_credentials(projections, state, applied, event)
         case _:
             return
 
@@ -165,7 +301,7 @@ def _former_names(event: EventType, row: UserRow) -> set[str]:
     names: set[str | None] = set()
     if isinstance(event, UserDeleted):
         names = {event.username, event.email}
-    elif isinstance(event, UserChanged):
+    elif isinstance(event, UserChanged | UserSynchronised):
         names = {event.before.email}
     present = set() if row.deleted else {row.username, row.email}
     kept = {name.casefold() for name in present if name}

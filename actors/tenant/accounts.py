@@ -27,17 +27,12 @@ from actors.protocol.events import (
     UserDisabled,
     UserEnabled,
 )
+from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role
-from actors.tenant import sessions
+from actors.tenant import clearance, sessions
+from actors.tenant.rights import ADMINISTRATORS, may, refusal_to_give, refusal_to_touch
 from actors.tenant.state import TenantState, User
-from actors.tenant.users import (
-    ADMINISTRATORS,
-    PEOPLE,
-    is_administrator,
-    is_taken,
-    refused_role,
-    unfit_text,
-)
+from actors.tenant.users import PEOPLE, is_taken, unfit_text
 
 AccountCommand = UpdateUser | DisableUser | EnableUser | DeleteUser | SetPassword | EndSessions
 UserEvent = UserChanged | UserDisabled | UserEnabled | UserDeleted | PasswordChanged
@@ -70,14 +65,20 @@ def evolve(state: TenantState, event: UserEvent) -> TenantState:
         case UserChanged():
             after, ended = event.after, event.sessions
             user = replace(
-                user, display_name=after.display_name, email=after.email, role=after.role
+                user,
+                display_name=after.display_name,
+                email=after.email,
+                role=after.role,
+                custom_role=after.custom_role,
             )
+            user = clearance.granted(user, after)
         case UserDisabled():
             user, ended = replace(user, disabled=True), event.sessions
         case UserEnabled():
             user = replace(user, disabled=False)
         case UserDeleted():
-            user, ended = replace(user, deleted=True), event.sessions
+            gone = replace(user, deleted=True, second_factor=None, begun=None)
+            user, ended = gone, event.sessions
         case PasswordChanged():
             user, ended = replace(user, password_hash=event.password_hash), event.sessions
         case _:
@@ -86,31 +87,47 @@ def evolve(state: TenantState, event: UserEvent) -> TenantState:
 
 
 def update(state: TenantState, command: UpdateUser) -> UserChanged | Rejection:
-    """Change a user's name, e-mail or role."""
-    user = _subject(state, command, command.user, self_too=command.user_role is None)
+    """Change a user's name, e-mail, role or clearance."""
+    another = command.user_role is not None or command.custom_role is not None
+    own = not another and command.user_clearance is None
+    user = _subject(state, command, command.user, self_too=own)
     if isinstance(user, Rejection):
         return user
-    role = command.user_role or user.role
+    facts = another or command.display_name is not None or command.email is not None
+    if user.directory_key and facts:
+        return _kept_by_directory("name, e-mail and role")
+    role, custom_role = user.role, user.custom_role
+    if another:
+        role, custom_role = command.user_role or Role.VIEWER, command.custom_role
     if role not in PEOPLE:
         return Rejection(ErrorCode.INVALID, f"{role} is no role for a person")
-    refused = refused_role(state, command, role) if role is not user.role else None
-    if refused is not None:
-        return refused
+    beyond = refusal_to_give(state, command, role, custom_role) if another else None
+    if beyond is not None:
+        return beyond
     if role is not user.role and _is_last_administrator(state, command.user):
         return _last_administrator()
     email = user.email if command.email is None else command.email.strip() or None
-    unfit = unfit_text(command.display_name, email)
+    level = user.clearance if command.user_clearance is None else command.user_clearance
+    unfit = unfit_text(command.display_name, email) or clearance.refusal_to_grant(
+        state, command, user.clearance, level
+    )
     if unfit is not None:
         return unfit
     if email is not None and is_taken(state, {email.casefold()}, but=command.user):
         return Rejection(ErrorCode.CONFLICT, "the e-mail is taken")
     return UserChanged(
         user=command.user,
-        before=_profile(user),
+        before=_profile(user, level),
         after=Profile(
-            display_name=command.display_name or user.display_name, email=email, role=role
+            display_name=command.display_name or user.display_name,
+            email=email,
+            role=role,
+            custom_role=custom_role,
+            clearance=clearance.told(level, user.clearance),
         ),
-        sessions=sessions.of_user(state, command.user) if role is not user.role else (),
+        sessions=()
+        if (role, custom_role, level) == (user.role, user.custom_role, user.clearance)
+        else sessions.of_user(state, command.user),
     )
 
 
@@ -162,6 +179,11 @@ def set_password(state: TenantState, command: SetPassword) -> PasswordChanged | 
     user = _subject(state, command, command.user, self_too=command.keep is not None)
     if isinstance(user, Rejection):
         return user
+    if user.directory_key:
+        return _kept_by_directory("password")
+    beyond = clearance.refusal_to_speak_for(state, command, command.user)
+    if beyond is not None:
+        return beyond
     if command.keep is not None:
         session = state.sessions.get(command.keep)
         if command.actor != command.user or session is None or session.user != command.user:
@@ -190,7 +212,7 @@ def _subject(
     state: TenantState, command: Command, name: str, *, self_too: bool = False
 ) -> User | Rejection:
     own = self_too and command.actor == name
-    if not own and not is_administrator(state, command):
+    if not own and not may(state, command, Permission.USERS_WRITE):
         return Rejection(ErrorCode.FORBIDDEN, "only an administrator may change users")
     user = state.users.get(name)
     if user is None:
@@ -199,11 +221,8 @@ def _subject(
         return Rejection(ErrorCode.CONFLICT, "the user is deleted")
     if own and user.disabled:
         return Rejection(ErrorCode.FORBIDDEN, "the user is disabled")
-    if own:
-        return user
-    # Whoever could set the password of somebody with grants had the grants.
-    roles = (user.role, Role.PLATFORM_VIEWER) if user.grants else (user.role,)
-    return refused_role(state, command, *roles) or user
+    beyond = None if own else refusal_to_touch(state, command, user)
+    return beyond or user
 
 
 def _is_last_administrator(state: TenantState, name: str) -> bool:
@@ -217,5 +236,16 @@ def _last_administrator() -> Rejection:
     return Rejection(ErrorCode.CONFLICT, detail)
 
 
-def _profile(user: User) -> Profile:
-    return Profile(display_name=user.display_name, email=user.email, role=user.role)
+def _kept_by_directory(what: str) -> Rejection:
+    detail = f"the tenant's directory keeps this user's {what}; change it there"
+    return Rejection(ErrorCode.CONFLICT, detail)
+
+
+def _profile(user: User, level: int) -> Profile:
+    return Profile(
+        display_name=user.display_name,
+        email=user.email,
+        role=user.role,
+        custom_role=user.custom_role,
+        clearance=clearance.told(user.clearance, level),
+    )

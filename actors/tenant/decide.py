@@ -1,7 +1,5 @@
 """What a command makes of a tenant: one event, or a rejection. Pure."""
 
-from typing import assert_never
-
 from actors.protocol.commands import (
     CreateUser,
     DeleteUser,
@@ -9,10 +7,7 @@ from actors.protocol.commands import (
     EnableUser,
     EndSession,
     EndSessions,
-    GrantTenant,
-    LockTenant,
     ManageNatsCredential,
-    ManageTenant,
     OpenSession,
     RecordEvidenceRead,
     RecordFailedSignIns,
@@ -24,7 +19,19 @@ from actors.protocol.commands import (
 )
 from actors.protocol.errors import Rejection
 from actors.protocol.events import TenantEventType
-from actors.tenant import accounts, evidence, nats_credentials, passwords, sessions, tenancy, users
+from actors.protocol.people_commands import PeopleCommand
+from actors.tenant import (
+    accounts,
+    directory,
+    enrolment,
+    evidence,
+    nats_credentials,
+    passwords,
+    people,
+    sessions,
+    tenancy,
+    users,
+)
 from actors.tenant.state import TenantState
 
 
@@ -54,15 +61,27 @@ def decide(state: TenantState, command: TenantCommand, now_ms: int) -> TenantEve
             return passwords.rehash(state, command)
         case RecordEvidenceRead():
             return evidence.read(command)
-        case ManageTenant() | GrantTenant() | LockTenant() | ManageNatsCredential():
-            return _managed(state, command, now_ms)
         case _:
-            assert_never(command)
+            return _by_subject(state, command, now_ms)
 
 
-def _managed(
-    state: TenantState, command: tenancy.TenancyCommand | ManageNatsCredential, now_ms: int
+def _by_subject(
+    state: TenantState,
+    command: (
+        directory.DirectoryCommand
+        | enrolment.EnrolmentCommand
+        | tenancy.TenancyCommand
+        | ManageNatsCredential
+        | PeopleCommand
+    ),
+    now_ms: int,
 ) -> TenantEventType | Rejection:
+    if isinstance(command, directory.DirectoryCommand):
+        return directory.decide(state, command)
+    if isinstance(command, enrolment.EnrolmentCommand):
+        return enrolment.decide(state, command)
     if isinstance(command, ManageNatsCredential):
         return nats_credentials.decide(state, command, now_ms)
-    return tenancy.decide(state, command, now_ms)
+    if isinstance(command, tenancy.TenancyCommand):
+        return tenancy.decide(state, command, now_ms)
+    return people.decide(state, command, now_ms)

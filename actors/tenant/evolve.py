@@ -1,6 +1,10 @@
 """What an event does to a tenant. Pure."""
 
+from dataclasses import replace
+
 from actors.protocol.events import (
+    DirectoryPut,
+    DirectoryRemoved,
     EventType,
     NatsCredentialAdopted,
     NatsCredentialCut,
@@ -32,8 +36,30 @@ from actors.protocol.events import (
     UserDisabled,
     UserEnabled,
     UserPasswordRehashed,
+    UserSynchronised,
 )
-from actors.tenant import accounts, nats_credentials, passwords, sessions, tenancy, users
+from actors.protocol.people_events import (
+    PeopleEvent,
+)
+from actors.protocol.second_factor_events import (
+    RecoveryCodesReplaced,
+    SecondFactorBegun,
+    SecondFactorConfirmed,
+    SecondFactorPolicySet,
+    SecondFactorRemoved,
+    SecondFactorReset,
+)
+from actors.tenant import (
+    accounts,
+    directory,
+    enrolment,
+    nats_credentials,
+    passwords,
+    people,
+    sessions,
+    tenancy,
+    users,
+)
 from actors.tenant.state import TenantState
 
 STATE_KINDS = frozenset(
@@ -50,6 +76,15 @@ STATE_KINDS = frozenset(
         SessionOpened,
         SessionRefreshed,
         SessionEnded,
+        DirectoryPut,
+        DirectoryRemoved,
+        UserSynchronised,
+        SecondFactorBegun,
+        SecondFactorConfirmed,
+        SecondFactorRemoved,
+        SecondFactorReset,
+        RecoveryCodesReplaced,
+        SecondFactorPolicySet,
         TenantRequested,
         TenantAdopted,
         TenantCreated,
@@ -69,14 +104,12 @@ STATE_KINDS = frozenset(
         NatsCredentialRevoked,
         NatsCredentialCut,
     )
-)
+).union(people.STATE_KINDS)
 """Kinds that change the state."""
 
 
 def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> TenantState:
     """The state after `event`."""
-    if isinstance(event, tenancy.TenancyEvent):
-        return tenancy.evolve(state, event, at_ms)
     if isinstance(event, NatsCredentialEvent):
         return nats_credentials.evolve(state, event, actor, at_ms)
     match event:
@@ -95,4 +128,18 @@ def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> Tena
         case SessionEnded():
             return sessions.ended(state, event)
         case _:
-            return state
+            return _by_subject(state, event, at_ms)
+
+
+def _by_subject(state: TenantState, event: EventType, at_ms: int) -> TenantState:
+    if isinstance(event, directory.DirectoryEvent):
+        return directory.evolve(state, event)
+    if isinstance(event, enrolment.FactorEvent):
+        return enrolment.evolve(state, event)
+    if isinstance(event, tenancy.TenancyEvent):
+        return tenancy.evolve(state, event, at_ms)
+    if isinstance(event, PeopleEvent):
+        return people.evolve(state, event, at_ms)
+    if isinstance(event, SecondFactorPolicySet):
+        return replace(state, second_factor_required=event.after.required)
+    return state

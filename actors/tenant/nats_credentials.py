@@ -29,9 +29,11 @@ from actors.protocol.nats_credentials import (
     Rotate,
     Sign,
 )
+from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role
+from actors.tenant.rights import may
 from actors.tenant.state import TenantState
-from actors.tenant.users import is_administrator, unfit_text
+from actors.tenant.users import unfit_text
 
 SECOND_MS: Final = 1_000
 REPLACED: Final = "replaced"
@@ -41,8 +43,8 @@ def decide(
     state: TenantState, command: ManageNatsCredential, now_ms: int
 ) -> NatsCredentialEvent | Rejection:
     """What a command makes of the credentials."""
-    if not is_administrator(state, command):
-        return Rejection(ErrorCode.FORBIDDEN, "this is for the tenant's administrators")
+    if not may(state, command, Permission.INTEGRATIONS_WRITE):
+        return Rejection(ErrorCode.FORBIDDEN, "this is for who may change integrations")
     action = command.action
     if isinstance(action, Make | AdoptKey):
         return _born(state, command, action, now_ms)

@@ -26,6 +26,7 @@ from actors.protocol.events import (
 )
 from actors.protocol.ids import PLATFORM_TENANT
 from actors.protocol.limits import MANAGED_TENANTS_MAX, PROFILE_BYTES_MAX
+from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role
 from actors.protocol.tenancy import (
     Adopt,
@@ -41,8 +42,9 @@ from actors.protocol.tenancy import (
     TenantProfile,
     TenantStatus,
 )
+from actors.tenant.rights import may
 from actors.tenant.state import TenantState
-from actors.tenant.users import is_platform_administrator, unfit_text
+from actors.tenant.users import unfit_text
 
 DAY_MS: Final = 24 * 3600 * 1000
 
@@ -86,7 +88,7 @@ def manage(
     state: TenantState, command: ManageTenant, now_ms: int
 ) -> ManagedTenantEvent | Rejection:
     """What a command makes of a tenant."""
-    if not is_platform_administrator(state, command):
+    if not may(state, command, Permission.PLATFORM_WRITE):
         return Rejection(ErrorCode.FORBIDDEN, "this is for the platform's administrators")
     if command.tenant == PLATFORM_TENANT:
         return Rejection(ErrorCode.CONFLICT, "the platform's own tenant is not managed here")
@@ -200,7 +202,7 @@ def _after(held: ManagedTenant | None, event: ManagedTenantEvent, at_ms: int) ->
 
 def grant(state: TenantState, command: GrantTenant) -> TenantGranted | Rejection:
     """Say what a user of the platform tenant may read of another tenant."""
-    if not is_platform_administrator(state, command):
+    if not may(state, command, Permission.PLATFORM_WRITE):
         return Rejection(ErrorCode.FORBIDDEN, "this is for the platform's administrators")
     user = state.users.get(command.user)
     if user is None or user.deleted:

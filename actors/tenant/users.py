@@ -4,56 +4,31 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from actors.protocol.commands import Command, CreateUser
+from actors.protocol.commands import CreateUser
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import UserCreated
+from actors.protocol.permissions import Permission
 from actors.protocol.roles import PLATFORM_ROLES, Role
+from actors.tenant.rights import may, refusal_to_give
 from actors.tenant.state import TenantState, User
 
 _HIDDEN: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]"
 )
 PEOPLE = frozenset({Role.TENANT_ADMIN, Role.ANALYST, Role.VIEWER, *PLATFORM_ROLES})
-ADMINISTRATORS = frozenset({Role.TENANT_ADMIN, Role.PLATFORM_ADMIN})
-
-
-def is_administrator(state: TenantState, command: Command) -> bool:
-    """Whether a command comes from an administrator. What the tenant knows counts more than the role
-    that a command carries: that one may be minutes old."""
-    if command.role is Role.SYSTEM:
-        return True
-    known = state.users.get(command.actor)
-    return (
-        command.role in ADMINISTRATORS
-        and known is not None
-        and known.is_active
-        and known.role is command.role
-    )
-
-
-def is_platform_administrator(state: TenantState, command: Command) -> bool:
-    """Whether a command comes from an administrator of the platform. No other tenant has one: the role is
-    given by somebody who has it, and the first gets it from the operator."""
-    return command.role in (Role.SYSTEM, Role.PLATFORM_ADMIN) and is_administrator(state, command)
-
-
-def refused_role(state: TenantState, command: Command, *roles: Role) -> Rejection | None:
-    """Why somebody may not give, take away or touch these roles. An administrator of the tenant must not
-    become one of the platform, and not by way of another's password either."""
-    if PLATFORM_ROLES.isdisjoint(roles) or is_platform_administrator(state, command):
-        return None
-    return Rejection(ErrorCode.FORBIDDEN, "this is for the platform's administrators")
 
 
 def create(state: TenantState, command: CreateUser) -> UserCreated | Rejection:
     """Make a user."""
-    if not is_administrator(state, command):
+    if not may(state, command, Permission.USERS_WRITE):
         return Rejection(ErrorCode.FORBIDDEN, "only an administrator may make users")
     if command.user_role not in PEOPLE:
         return Rejection(ErrorCode.INVALID, f"{command.user_role} is no role for a person")
-    refused = refused_role(state, command, command.user_role)
-    if refused is not None:
-        return refused
+    if command.directory_key and (command.role is not Role.SYSTEM or command.password_hash):
+        return Rejection(ErrorCode.FORBIDDEN, "only the gateway knows who is in the directory")
+    beyond = refusal_to_give(state, command, command.user_role, command.custom_role)
+    if beyond is not None:
+        return beyond
     wanted = {name.casefold() for name in (command.username, command.email) if name}
     unfit = unfit_text(command.username, command.email, command.display_name)
     if unfit is not None:
@@ -68,7 +43,9 @@ def create(state: TenantState, command: CreateUser) -> UserCreated | Rejection:
         email=command.email,
         display_name=command.display_name,
         role=command.user_role,
+        custom_role=command.custom_role,
         password_hash=command.password_hash,
+        directory_key=command.directory_key,
     )
 
 
@@ -102,6 +79,8 @@ def created(state: TenantState, event: UserCreated) -> TenantState:
         email=event.email,
         display_name=event.display_name,
         role=event.role,
+        custom_role=event.custom_role,
         password_hash=event.password_hash,
+        directory_key=event.directory_key,
     )
     return replace(state, users={**state.users, event.user: user})

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -9,6 +10,7 @@ import orjson
 import typer
 
 from actors.protocol.errors import OutcomeUnknown, Refusal
+from actors.protocol.markings import CLEARANCES
 from connectors.http import TransportError
 from deploy.api import Api, ApiError
 from deploy.context import READY_FILE, NoStack, Ready, default_data_dir
@@ -25,14 +27,22 @@ def local_stack() -> Ready:
 
 def signed_in(user: str | None) -> Api:
     """A user of the environment (WARDROOM_URL, WARDROOM_USERNAME, WARDROOM_PASSWORD) or of the
-    local stack; without a name the first tenant's analyst."""
+    local stack; without a name the first tenant's analyst. A code of his second factor is that of
+    WARDROOM_OTP, or is asked for where somebody can answer."""
     url = os.environ.get("WARDROOM_URL")
+    otp = os.environ.get("WARDROOM_OTP")
+    ask = _ask_code if sys.stdin.isatty() else None
     if url:
         name = user or os.environ.get("WARDROOM_USERNAME", "")
-        return Api(url, name, os.environ.get("WARDROOM_PASSWORD", ""))
+        return Api(url, name, os.environ.get("WARDROOM_PASSWORD", ""), otp, ask)
     ready = local_stack()
     _, person = ready.user(user)
-    return Api(ready.url, person.username, person.password)
+    return Api(ready.url, person.username, person.password, otp, ask)
+
+
+def _ask_code() -> str:
+    # On the error stream: the other one may be read by a program.
+    return str(typer.prompt("Code of your second factor", err=True))
 
 
 def run(work: Callable[[], Awaitable[Result]]) -> Result:
@@ -53,6 +63,13 @@ def run(work: Callable[[], Awaitable[Result]]) -> Result:
         fail(f"the server can't be reached: {error}; is './wardroom up' running?", 5)
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
+
+
+def clearance_of(level: str) -> int:
+    """The place of a clearance in the scale; ends the command if there is none of this name."""
+    if level not in CLEARANCES:
+        fail(f"there is no clearance {level!r}; there are: {', '.join(CLEARANCES)}", 3)
+    return CLEARANCES.index(level)
 
 
 def fail(message: str, status: int) -> NoReturn:

@@ -8,11 +8,15 @@ import nats
 import orjson
 import typer
 
+from actors.protocol.markings import CLEARANCES, Pap, Tlp
 from connectors.vendors.demo_siem import offense
-from deploy.cli.session import fail, local_stack, run, show, signed_in
+from deploy.cli.session import clearance_of, fail, local_stack, run, show, signed_in
 
 As = Annotated[str | None, typer.Option("--as", help="Username; default: the analyst.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Clearance = Annotated[str | None, typer.Option(help=f"One of {', '.join(CLEARANCES)}.")]
+TlpOption = Annotated[str | None, typer.Option("--tlp", help=f"One of {', '.join(Tlp)}.")]
+PapOption = Annotated[str | None, typer.Option("--pap", help=f"One of {', '.join(Pap)}.")]
 REPORT_SOURCE = "qradar"
 
 
@@ -24,6 +28,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(event, name="event")
     room.command("list")(list_rooms)
     room.command("create")(create_room)
+    room.command("mark")(mark)
     room.command("post")(post)
     room.command("tail")(tail)
     event.command("publish")(publish)
@@ -42,18 +47,22 @@ def list_rooms(user: As = None, as_json: Json = False) -> None:
     run(work)
 
 
-def create_room(
+def create_room(  # noqa: PLR0913 -- a parameter is an option
     name: str,
     open_to_all: Annotated[
         bool, typer.Option("--open/--private", help="Open to everyone of the tenant.")
     ] = True,
+    clearance: Clearance = None,
+    tlp: TlpOption = None,
+    pap: PapOption = None,
     user: As = None,
     as_json: Json = False,
 ) -> None:
     """Open a room."""
+    marking = _marking(clearance, tlp, pap)
 
     async def work() -> None:
-        body: dict[str, Any] = {"name": name}
+        body: dict[str, Any] = {"name": name, **marking}
         if open_to_all:
             body["open_to"] = ["tenant_admin", "analyst", "viewer"]
         async with signed_in(user) as api:
@@ -63,12 +72,48 @@ def create_room(
     run(work)
 
 
-def post(room: str, text: str, user: As = None, as_json: Json = False) -> None:
-    """Say something; the answer is the receipt: seq and hash."""
+def mark(
+    room: str,
+    clearance: Clearance = None,
+    tlp: TlpOption = None,
+    pap: PapOption = None,
+    user: As = None,
+    as_json: Json = False,
+) -> None:
+    """Mark a room otherwise: the clearance that it takes, TLP, PAP. Whoever has less is cut off at once."""
+    marking = _marking(clearance, tlp, pap)
+
+    async def work() -> None:
+        async with signed_in(user) as api:
+            answer = await api.call("PATCH", f"/rooms/{room}", marking, key=secrets.token_hex(16))
+        receipt = answer["receipt"]
+        show(answer, as_json=as_json, line=f"#{receipt['seq']}  {receipt['hash']}")
+
+    run(work)
+
+
+def _marking(clearance: str | None, tlp: str | None, pap: str | None) -> dict[str, Any]:
+    level = clearance_of(clearance) if clearance is not None else None
+    given = {"clearance": level, "tlp": tlp, "pap": pap}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def post(  # noqa: PLR0913 -- a parameter is an option
+    room: str,
+    text: str,
+    clearance: Clearance = None,
+    tlp: TlpOption = None,
+    pap: PapOption = None,
+    user: As = None,
+    as_json: Json = False,
+) -> None:
+    """Say something; the answer is the receipt: seq and hash. It may be marked, more strictly than its
+    room."""
+    marking = _marking(clearance, tlp, pap)
 
     async def work() -> None:
         client_id = secrets.token_hex(16)
-        body = {"client_id": client_id, "kind": "message", "body": text}
+        body = {"client_id": client_id, "kind": "message", "body": text, **marking}
         async with signed_in(user) as api:
             receipt = await api.call("POST", f"/rooms/{room}/entries", body)
         show(receipt, as_json=as_json, line=f"#{receipt['seq']}  {receipt['hash']}")
@@ -105,7 +150,7 @@ def _line(frame: dict[str, Any]) -> str:
             f"{finding['title']} (severity {finding['severity']}, {finding['event_count']} events)"
         )
     said = body if isinstance(body, str) else orjson.dumps(body).decode()
-    return f"#{frame['seq']:<5} {frame['at']}  {frame['actor']:<20} {frame['kind']:<13} {said}"
+    return f"#{frame['seq']:<5} {frame['at']}  {frame.get('actor', '-'):<20} {frame['kind']:<13} {said}"
 
 
 def publish(

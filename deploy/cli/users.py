@@ -9,11 +9,20 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from actors.protocol.commands import Command, DisableUser, EnableUser, Origin, SetPassword
+from actors.protocol.commands import (
+    Command,
+    DisableUser,
+    EnableUser,
+    Origin,
+    ResetSecondFactor,
+    SetPassword,
+    UpdateUser,
+)
 from actors.protocol.ids import PLATFORM_TENANT, TENANT_ROOM, time_ordered_id
+from actors.protocol.markings import CLEARANCES
 from actors.protocol.roles import PLATFORM_ROLES, Role
 from deploy.cli.administration import Json, platform_servers
-from deploy.cli.session import fail, run, show
+from deploy.cli.session import clearance_of, fail, run, show
 from deploy.context import User
 from deploy.people import OPERATOR, create_user, new_password, operator_client
 from deploy.provision.provisioner import ensure_platform_tenant
@@ -41,6 +50,8 @@ def register(app: typer.Typer) -> None:
     user.command("disable")(user_disable)
     user.command("enable")(user_enable)
     user.command("password")(user_password)
+    user.command("reset-second-factor")(user_reset_second_factor)
+    user.command("clearance")(user_clearance)
     app.add_typer(user, name="user")
 
 
@@ -87,12 +98,16 @@ def user_list(
                     "username": row.username,
                     "email": row.email,
                     "display_name": row.display_name,
-                    "role": row.role,
+                    "role": row.custom_role or row.role,
                     "disabled": row.disabled,
                     "deleted": row.deleted,
+                    "second_factor": row.second_factor is not None,
+                    "clearance": row.clearance,
                 }
                 mark = "  (disabled)" if row.disabled else ""
-                show(answer, as_json=as_json, line=f"{row.username}  {row.role}{mark}")
+                role = row.custom_role or row.role
+                line = f"{row.username}  {role}  {CLEARANCES[row.clearance]}{mark}"
+                show(answer, as_json=as_json, line=line)
 
     run(work)
 
@@ -112,6 +127,18 @@ def user_enable(tenant: str, username: str, as_json: Json = False) -> None:
     _change(tenant, username, lambda who: EnableUser(**who), "enabled", as_json)
 
 
+def user_clearance(
+    tenant: str,
+    username: str,
+    level: Annotated[str, typer.Argument(help=f"One of {', '.join(CLEARANCES)}.")],
+    as_json: Json = False,
+) -> None:
+    """Give a user another clearance; his sessions end at once. Where nobody has one yet, this is how it
+    begins: an administrator gives no more than he has."""
+    wanted = clearance_of(level)
+    _change(tenant, username, lambda who: UpdateUser(user_clearance=wanted, **who), level, as_json)
+
+
 def user_password(tenant: str, username: str, as_json: Json = False) -> None:
     """Give a user a generated password, shown once; his sessions end at once."""
     password = new_password()
@@ -123,6 +150,11 @@ def user_password(tenant: str, username: str, as_json: Json = False) -> None:
         show(answer, as_json=as_json, line=f"{username}  {password}   (shown once)")
 
     run(work)
+
+
+def user_reset_second_factor(tenant: str, username: str, as_json: Json = False) -> None:
+    """Take away the second factor of somebody who has lost it; his sessions end at once."""
+    _change(tenant, username, lambda who: ResetSecondFactor(**who), "reset", as_json)
 
 
 def _change(tenant: str, username: str, make: MakeCommand, done: str, as_json: bool) -> None:

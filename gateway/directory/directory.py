@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 import structlog
 
 from actors.protocol.roles import Role
+from gateway.directory.addresses import AddressesOf, anywhere_it_leads
 from gateway.directory.errors import DirectoryError, Trouble
 from gateway.directory.findings import findings
 from gateway.directory.ldap import LdapConnection
@@ -24,7 +25,7 @@ from gateway.directory.roles import role_of
 from gateway.directory.search import Search
 from gateway.directory.servers import Servers, none_left, noted
 from gateway.directory.settings import DirectorySettings, Server
-from gateway.directory.sign_in import signed_in
+from gateway.directory.sign_in import confirmed, signed_in
 
 log = structlog.get_logger(__name__)
 
@@ -36,15 +37,21 @@ WAITING_MAX: Final = 32
 T = TypeVar("T")
 
 
+def _closed() -> DirectoryError:
+    return DirectoryError(Trouble.BUSY, "the settings have been changed in this moment")
+
+
 class Directory:
     """One tenant's directory. Safe to use from many tasks; `close` it in the end.
 
     Threads are its own, so that a tenant whose servers hang holds up nobody else's sign-ins.
     """
 
-    def __init__(self, settings: DirectorySettings) -> None:
+    def __init__(
+        self, settings: DirectorySettings, addresses: AddressesOf = anywhere_it_leads
+    ) -> None:
         self._settings = settings
-        self._servers = Servers(settings)
+        self._servers = Servers(settings, addresses)
         self._threads = ThreadPoolExecutor(CALLS_MAX, thread_name_prefix="directory")
         self._places = BoundedSemaphore(CALLS_MAX + WAITING_MAX)
 
@@ -68,6 +75,24 @@ class Directory:
             answer = Denied(Denial.BAD_INPUT)
         if isinstance(answer, Denied):
             # Without the name: people type their password there.
+            log.info("directory.denied", denial=answer.denial, code=answer.code)
+        return answer
+
+    async def confirm(self, key: str, password: str) -> DirectoryUser | Denied:
+        """The user of a key, if this is his password; or why not, for the log.
+
+        Args:
+            key: who he is to the directory.
+            password: as typed.
+
+        Raises:
+            DirectoryError: the directory could not be asked.
+            ValueError: it is no key.
+        """
+        if not password_may_be_asked(password):
+            return Denied(Denial.BAD_INPUT)
+        answer = await self._call(partial(confirmed, self._servers, self._settings, key, password))
+        if isinstance(answer, Denied):
             log.info("directory.denied", denial=answer.denial, code=answer.code)
         return answer
 
@@ -124,10 +149,21 @@ class Directory:
     async def _call(self, work: Callable[[], T]) -> T:
         if not self._places.acquire(blocking=False):
             raise DirectoryError(Trouble.BUSY, "too many calls wait for the directory")
-        future = self._threads.submit(work)
+        try:
+            future = self._threads.submit(work)
+        except RuntimeError:
+            self._places.release()
+            raise _closed() from None
         # The place is free when the thread is, not when a caller stops waiting for it.
         future.add_done_callback(lambda _: self._places.release())
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():
+                # Not the caller was told to stop: the directory was closed while he waited in line.
+                raise _closed() from None
+            raise
 
     def _pages(self) -> Generator[Page, None, None]:
         failed: list[DirectoryError] = []

@@ -8,6 +8,7 @@ class Trouble(StrEnum):
     """What is wrong, as a code for logs and for whoever tests the connection."""
 
     UNREACHABLE = "directory_unreachable"
+    ADDRESS_REFUSED = "directory_address_refused"
     TIMEOUT = "directory_timeout"
     TLS_FAILED = "directory_tls_failed"
     BIND_REFUSED = "directory_bind_refused"
@@ -19,6 +20,10 @@ class Trouble(StrEnum):
 
 TODO: Final[dict[Trouble, str]] = {
     Trouble.UNREACHABLE: "Check the address, the port and the firewall, and that the server runs.",
+    Trouble.ADDRESS_REFUSED: (
+        "Give the address of a directory, at port 389, 636, 3268 or 3269. The machine of this system"
+        " itself is asked only if its operator has allowed that."
+    ),
     Trouble.TIMEOUT: "The server accepts and does not answer in time; look at its load and its log.",
     Trouble.TLS_FAILED: (
         "Give the certificate of the authority that signed the server's certificate, and the host"
@@ -33,7 +38,13 @@ TODO: Final[dict[Trouble, str]] = {
 """What to do about each."""
 
 _OF_ONE_SERVER: Final = frozenset(
-    {Trouble.UNREACHABLE, Trouble.TIMEOUT, Trouble.TLS_FAILED, Trouble.BAD_ANSWER}
+    {
+        Trouble.UNREACHABLE,
+        Trouble.ADDRESS_REFUSED,
+        Trouble.TIMEOUT,
+        Trouble.TLS_FAILED,
+        Trouble.BAD_ANSWER,
+    }
 )
 
 

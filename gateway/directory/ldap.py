@@ -109,14 +109,25 @@ class LdapConnection:
     """An open connection, encrypted as the settings say and bound as nobody yet."""
 
     def __init__(
-        self, settings: DirectorySettings, server: Server, context: ssl.SSLContext
+        self,
+        settings: DirectorySettings,
+        server: Server,
+        context: ssl.SSLContext,
+        address: str | None = None,
     ) -> None:
         """Connect.
+
+        Args:
+            settings: how.
+            server: the server as it is set; its host must stand in the certificate.
+            context: whom we trust.
+            address: where to connect to; None: wherever the host's name leads.
 
         Raises:
             DirectoryError: the server can't be reached, is not trusted, or does not answer in time.
         """
         self._server = server
+        self._address = address or server.host
         self._page_size = settings.page_size
         self._call_s = settings.call_s
         self._guard = Guard(settings.call_s, settings.receive_s, CALL_BYTES_MAX)
@@ -132,7 +143,7 @@ class LdapConnection:
 
     def _made(self, settings: DirectorySettings, context: ssl.SSLContext) -> ldap3.Connection:
         server = ldap3.Server(
-            self._server.host,
+            self._address,
             port=self._server.port,
             use_ssl=settings.tls is TlsMode.LDAPS,
             tls=_Tls(context, self._server.host, self._guard),

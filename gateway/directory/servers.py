@@ -1,11 +1,13 @@
 """The servers of one directory: which is asked, and what happens when it can't be."""
 
+import ssl
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TypeVar
 
 import structlog
 
+from gateway.directory.addresses import AddressesOf, anywhere_it_leads
 from gateway.directory.errors import DirectoryError, Trouble
 from gateway.directory.ldap import (
     INVALID_CREDENTIALS,
@@ -24,8 +26,11 @@ T = TypeVar("T")
 class Servers:
     """Opens connections that act as the searching account. Blocks; safe to use from many threads."""
 
-    def __init__(self, settings: DirectorySettings) -> None:
+    def __init__(
+        self, settings: DirectorySettings, addresses: AddressesOf = anywhere_it_leads
+    ) -> None:
         self._settings = settings
+        self._addresses = addresses
         self._all = settings.addresses
         self._preferred = self._all[0]
 
@@ -37,10 +42,17 @@ class Servers:
             DirectoryError: it can't be had.
         """
         # Made for each connection: a file that was replaced counts from then on.
-        connection = LdapConnection(self._settings, server, tls_context(self._settings))
+        connection = self._connected(server, tls_context(self._settings))
         with closing(connection):
             self.bind(connection, server)
             yield connection
+
+    def _connected(self, server: Server, context: ssl.SSLContext) -> LdapConnection:
+        *others, last = self._addresses(server)
+        for address in others:
+            with suppress(DirectoryError):
+                return LdapConnection(self._settings, server, context, address)
+        return LdapConnection(self._settings, server, context, last)
 
     def bind(self, connection: LdapConnection, server: Server) -> None:
         """Let the connection act as the searching account (again).

@@ -1,6 +1,6 @@
 """Signing in: search, then bind as what was found. A DN is never put together from what somebody typed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.directory.account import DENIALS_OF_AD, ad_data
@@ -13,6 +13,7 @@ from gateway.directory.ldap import (
     SUCCESS,
     UNWILLING_TO_PERFORM,
     BindAnswer,
+    Entry,
     LdapConnection,
 )
 from gateway.directory.names import Alternative
@@ -42,10 +43,30 @@ def signed_in(
     Raises:
         DirectoryError: the directory could not be asked.
     """
+    return _bound(servers, settings, lambda search: search.named(meant), password)
 
+
+def confirmed(
+    servers: Servers, settings: DirectorySettings, key: str, password: str
+) -> DirectoryUser | Denied:
+    """The user of a key, if this is his password. Blocks.
+
+    Raises:
+        DirectoryError: the directory could not be asked.
+        ValueError: it is no key.
+    """
+    return _bound(servers, settings, lambda search: search.keyed(key), password)
+
+
+def _bound(
+    servers: Servers,
+    settings: DirectorySettings,
+    find: Callable[[Search], list[Entry]],
+    password: str,
+) -> DirectoryUser | Denied:
     def ask(connection: LdapConnection, server: Server) -> DirectoryUser | Denied:
         search = Search(connection, settings)
-        found = search.named(meant)
+        found = find(search)
         if len(found) != 1:
             return Denied(Denial.AMBIGUOUS if found else Denial.UNKNOWN)
         answer = connection.bind(found[0].dn, password)

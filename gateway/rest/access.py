@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import structlog
 from fastapi import Depends, Header, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict
@@ -14,18 +15,24 @@ from actors.protocol.commands import Command, Origin
 from actors.protocol.envelope import Receipt
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import ROOM_PATTERN, TENANT_ROOM, TOKEN_PATTERN
-from actors.protocol.roles import PLATFORM_ROLES, Role
+from actors.protocol.permissions import Permission
 from gateway.auth import SessionCheck, SignIn
+from gateway.directory_services import DirectoryServices
 from gateway.evidence import EvidenceReads
 from gateway.frames import rfc3339
+from gateway.joining import Joining
 from gateway.limits import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from gateway.passwords import PasswordCheck
+from gateway.policy import ROUTES, Open, allows, refusal
 from gateway.rate_limits import Buckets
 from gateway.rooms import visible_room
+from gateway.second_factor import SecondFactors
 from gateway.sockets import Sockets
 from gateway.tokens import Principal, Tokens
 from store.reader import Reader, TenantReader
 from store.rows import RoomRow
+
+log = structlog.get_logger(__name__)
 
 Verifier = Callable[[str, str], AsyncIterator[dict[str, Any]]]
 """Verifies a room (tenant, room) and tells how it goes, a JSON object at a time."""
@@ -44,17 +51,21 @@ class RestServices:
     verifier: Verifier
     evidence: EvidenceReads
     passwords: PasswordCheck
+    directory: DirectoryServices
+    second_factors: SecondFactors
     session_limit: Buckets
+    joining: Joining
     tenant_deletion_days: int
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking, and the readings of his tenant."""
+    """Who is asking, the readings of his tenant, and what is permitted to him."""
 
     principal: Principal
     reader: TenantReader
     origin: Origin
+    permissions: frozenset[Permission]
 
 
 class Body(BaseModel):
@@ -106,39 +117,51 @@ def origin_of(request: Request) -> Origin:
     return Origin(method="rest", address=request.client.host if request.client else "")
 
 
-async def _caller(
-    request: Request,
-    services: Services,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Caller:
+def route_of(request: Request) -> str:
+    """The route of a request, as the policy spells it."""
+    return f"{request.method} {getattr(request.scope.get('route'), 'path', '')}"
+
+
+async def gate(request: Request, services: Services) -> Caller | None:
+    """Let a request pass if the line of its route allows it. Every route of the application depends on
+    this; nothing else decides who may pass.
+
+    Returns:
+        Who is asking; None on a public route, where nobody is asked.
+
+    Raises:
+        Refusal: `UNAUTHENTICATED` without a token that holds; `FORBIDDEN` without the permission, or
+            where the route has no line.
+    """
+    route = route_of(request)
+    need = ROUTES.get(route)
+    if need is Open.PUBLIC:
+        return None
+    credentials = await _bearer(request)
     if credentials is None:
         raise Refusal(ErrorCode.UNAUTHENTICATED, "send an access token: Authorization: Bearer ...")
     principal = services.tokens.read_access_token(credentials.credentials)
     services.session_limit.take(f"{principal.tenant} {principal.session}")
-    if principal.role is Role.PLATFORM_VIEWER and _writes(request):
-        raise Refusal(ErrorCode.FORBIDDEN, "whoever only views the platform changes nothing")
-    reader = await services.sessions.tenant_of(principal)
-    return Caller(principal, reader, origin_of(request))
+    admitted = await services.sessions.admit(principal, enrolling=need is Open.ENROLLING)
+    if need is None:
+        log.error("policy.no_line", route=route)
+    own = request.path_params.get("user") == principal.user
+    if not allows(need, admitted.permissions, own=own):
+        raise refusal(need, admitted.permissions)
+    return Caller(admitted.principal, admitted.reader, origin_of(request), admitted.permissions)
 
 
-def _writes(request: Request) -> bool:
-    """Whether a request may change anything but the caller's own signing in."""
-    own = request.scope["path"].startswith("/api/v1/auth/")
-    return request.method not in ("GET", "HEAD") and not own
-
-
-SignedIn = Annotated[Caller, Depends(_caller)]
-
-
-async def _administrator(caller: SignedIn) -> Caller:
-    # A platform's viewer is refused above wherever something would be written.
-    if caller.principal.role not in (Role.TENANT_ADMIN, *PLATFORM_ROLES):
-        raise Refusal(ErrorCode.FORBIDDEN, "this is for the tenant's administrators")
+async def _caller(
+    caller: Annotated[Caller | None, Depends(gate)],
+    _documented: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Caller:
+    if caller is None:
+        raise Refusal(ErrorCode.UNAUTHENTICATED, "this is for those who are signed in")
     return caller
 
 
-Administrator = Annotated[Caller, Depends(_administrator)]
-"""A caller who administers his tenant; whoever does not is told so before anything is looked up."""
+SignedIn = Annotated[Caller, Depends(_caller)]
+"""Whoever the gate has let pass."""
 RoomInPath = Annotated[str, Path(pattern=ROOM_PATTERN)]
 UserInPath = Annotated[str, Path(pattern=TOKEN_PATTERN)]
 
@@ -168,12 +191,15 @@ def client_id_of(key: str | None) -> str:
 
 
 async def send(services: RestServices, caller: Caller, room: str, command: Command) -> Receipt:
-    """Have a room's actor commit a command of the caller's; the tenant's own is told where it came from.
+    """Have a room's actor commit a command of the caller's, with his clearance; the tenant's own is told
+    where it came from.
 
     Raises:
         Refusal: it was not applied.
         OutcomeUnknown: no receipt in time.
     """
+    said: dict[str, Any] = {"clearance": caller.principal.clearance}
     if room == TENANT_ROOM:
-        command = command.model_copy(update={"origin": caller.origin})
+        said["origin"] = caller.origin
+    command = command.model_copy(update=said)
     return await services.actors.send(caller.principal.tenant, room, command)

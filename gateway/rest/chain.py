@@ -13,6 +13,7 @@ from gateway.evidence import Reading
 from gateway.rest.access import DEFAULT_LIMIT, Limit, Services, SignedIn, VisibleRoom
 from gateway.rest.entries import After
 from gateway.rest.strict import StrictRoute
+from gateway.rooms import require_clearance_up_to, veiled_headers
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +21,8 @@ NDJSON: Final = "application/x-ndjson"
 
 
 class HeaderPage(BaseModel):
-    """Headers exactly as they are hashed, each with its hash. `next` is the following `after`."""
+    """Headers exactly as they are hashed, each with its hash; of an entry that the reader may not see, its
+    place and its links. `next` is the following `after`."""
 
     items: list[dict[str, Any]]
     next: str | None
@@ -37,6 +39,10 @@ async def list_headers(
     reading = Reading("read", "room", row.room)
     await services.evidence.note(caller.principal, caller.origin, reading)
     headers = await caller.reader.headers(row.room, after=after, limit=limit)
+    if headers:
+        last = int(headers[-1]["seq"])
+        await require_clearance_up_to(caller.reader, caller.principal, row, last)
+        headers = await veiled_headers(caller.reader, caller.principal, row, headers)
     following = str(headers[-1]["seq"]) if len(headers) == limit else None
     return HeaderPage(items=headers, next=following)
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from actors.protocol.commands import Post
 from actors.protocol.errors import Refusal
 from actors.protocol.ids import ClientId
+from actors.protocol.markings import Clearance, Pap, PapName, Tlp, TlpName
 from gateway.frames import SEQ_MAX, Seq, encode_entry
 from gateway.history import entry_of
 from gateway.rest.access import (
@@ -23,29 +24,35 @@ from gateway.rest.access import (
     send,
 )
 from gateway.rest.strict import StrictRoute
+from gateway.rooms import require_clearance_up_to
 from gateway.session import refusal_of_text
 
 
 class NewEntry(Body):
-    """Something to say; `thread` is the seq of the entry that is answered."""
+    """Something to say; `thread` is the seq of the entry that is answered. The rest marks it more strictly
+    than its room."""
 
     client_id: ClientId
     kind: Literal["message"] = "message"
     body: str
     thread: Seq | None = None
+    clearance: Clearance | None = None
+    tlp: TlpName | None = None
+    pap: PapName | None = None
 
 
 class EntryView(BaseModel):
-    """An entry as on the socket. `client_id` is shown to its author only."""
+    """An entry as on the socket. `client_id` is shown to its author only. What takes more clearance than
+    the reader has is of the kind `inaccessible`, without actor and body."""
 
     type: Literal["entry"]
     room: str
     seq: int
     id: str
     kind: str
-    actor: str
+    actor: str = Field(default="", exclude_if=lambda value: not value)
     at: str
-    body: Any
+    body: Any = None
     thread: int | None = Field(default=None, exclude_if=lambda value: value is None)
     target: int | None = Field(default=None, exclude_if=lambda value: value is None)
     client_id: str | None = Field(default=None, exclude_if=lambda value: value is None)
@@ -77,10 +84,16 @@ async def list_entries(
     stored = await caller.reader.entries(
         row.room, after=after, before=before, limit=limit, kind=kind
     )
-    user = caller.principal.user
-    items = [encode_entry(entry_of(entry)).payload_for(user) for entry in stored]
+    if stored:
+        await require_clearance_up_to(caller.reader, caller.principal, row, stored[-1].seq)
+    user, clearance = caller.principal.user, caller.principal.clearance
+    entries = [encode_entry(entry_of(entry)) for entry in stored]
+    if kind is not None:
+        # Of what kind an entry is that he may not see is not for him to find out either.
+        entries = [entry for entry in entries if entry.clearance <= clearance]
+    items = [entry.payload_for(user, clearance) for entry in entries]
     # A page that ends before a seq is paged backwards, by its own first entry.
-    onwards = len(items) == limit and (before is None or after > 0)
+    onwards = len(stored) == limit and (before is None or after > 0)
     following = orjson.dumps(str(stored[-1].seq) if onwards else None)
     page = b'{"items":[' + b",".join(items) + b'],"next":' + following + b"}"
     return Response(page, media_type="application/json")
@@ -99,6 +112,9 @@ async def post_entry(
         role=caller.principal.role,
         body=body.body,
         thread=body.thread,
+        entry_clearance=body.clearance,
+        tlp=Tlp(body.tlp) if body.tlp else None,
+        pap=Pap(body.pap) if body.pap else None,
     )
     receipt = await send(services, caller, row.room, command)
     response.status_code = 200 if receipt.duplicate else 201

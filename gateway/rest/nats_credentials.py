@@ -32,7 +32,6 @@ from gateway.frames import rfc3339
 from gateway.nats_keys import UserKey, new_user_key
 from gateway.rest.access import (
     DEFAULT_LIMIT,
-    Administrator,
     Body,
     Caller,
     IdempotencyKey,
@@ -40,6 +39,7 @@ from gateway.rest.access import (
     ReceiptView,
     RestServices,
     Services,
+    SignedIn,
     client_id_of,
     receipt_view,
     send,
@@ -131,7 +131,7 @@ class NatsCredentialRevoked(BaseModel):
 
 
 async def list_nats_credentials(
-    caller: Administrator,
+    caller: SignedIn,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Annotated[str, Query(pattern=TOKEN_PATTERN)] | None = None,
 ) -> NatsCredentialPage:
@@ -146,7 +146,7 @@ async def list_nats_credentials(
 
 async def create_nats_credential(
     body: NewNatsCredential,
-    caller: Administrator,
+    caller: SignedIn,
     services: Services,
     response: Response,
     key: IdempotencyKey = None,
@@ -165,7 +165,7 @@ async def create_nats_credential(
 
 
 async def get_nats_credential(
-    credential: CredentialInPath, caller: Administrator
+    credential: CredentialInPath, caller: SignedIn
 ) -> SignedNatsCredentialView:
     """One credential."""
     row = await _row(caller, credential)
@@ -177,7 +177,7 @@ async def get_nats_credential(
 async def rotate_nats_credential(
     body: Rotation,
     credential: CredentialInPath,
-    caller: Administrator,
+    caller: SignedIn,
     services: Services,
     response: Response,
     key: IdempotencyKey = None,
@@ -198,7 +198,7 @@ async def rotate_nats_credential(
 
 async def revoke_nats_credential(
     credential: CredentialInPath,
-    caller: Administrator,
+    caller: SignedIn,
     services: Services,
     response: Response,
     key: IdempotencyKey = None,

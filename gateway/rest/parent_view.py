@@ -7,14 +7,17 @@ no room, and writes nothing. Each reading is recorded in the chain of the tenant
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from actors.protocol.commands import GrantTenant
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import PLATFORM_TENANT, ROOM_PATTERN, TENANT_ROOM, TOKEN_PATTERN
+from actors.protocol.markings import LOWEST
+from actors.protocol.permissions import permitted
 from actors.protocol.roles import Role
 from gateway.evidence import Reading
+from gateway.policy import DENIED, ROUTES, Granted, nothing_here
 from gateway.rest import audit, entries, rooms, users
 from gateway.rest.access import (
     DEFAULT_LIMIT,
@@ -29,15 +32,11 @@ from gateway.rest.access import (
     UserInPath,
     client_id_of,
     receipt_view,
+    route_of,
     send,
 )
 from gateway.rest.strict import StrictRoute
-from gateway.rest.tenants import (
-    PlatformAdministrator,
-    PlatformReader,
-    TenantInPath,
-    nothing_here,
-)
+from gateway.rest.tenants import TenantInPath
 from gateway.rooms import visible_room
 
 GrantedRole = Literal["tenant_admin", "analyst", "viewer"]
@@ -86,7 +85,9 @@ class Guest:
         await self.services.evidence.require(self.caller.principal, self.caller.origin, reading)
 
 
-async def _guest(caller: SignedIn, services: Services, tenant: TenantInPath) -> Guest:
+async def _guest(
+    request: Request, caller: SignedIn, services: Services, tenant: TenantInPath
+) -> Guest:
     principal = caller.principal
     if principal.tenant != PLATFORM_TENANT:
         raise nothing_here()
@@ -96,20 +97,16 @@ async def _guest(caller: SignedIn, services: Services, tenant: TenantInPath) -> 
     reader = await services.reader.tenant(tenant) if role is not None else None
     if role is None or reader is None:
         raise nothing_here()
-    there = replace(principal, tenant=tenant, role=Role(role))
-    return Guest(Caller(there, reader, caller.origin), services)
+    # What a role and a clearance of his own tenant let him see says nothing there.
+    there = replace(principal, tenant=tenant, role=Role(role), custom_role="", clearance=LOWEST)
+    permissions = permitted(tenant, there.role)
+    need = ROUTES.get(route_of(request))
+    if not isinstance(need, Granted) or need.permission not in permissions:
+        raise Refusal(ErrorCode.FORBIDDEN, DENIED)
+    return Guest(Caller(there, reader, caller.origin, permissions), services)
 
 
 InGrantedTenant = Annotated[Guest, Depends(_guest)]
-
-
-async def _administering(guest: InGrantedTenant) -> Guest:
-    if guest.caller.principal.role is not Role.TENANT_ADMIN:
-        raise Refusal(ErrorCode.FORBIDDEN, "this is for those who are granted it as administrators")
-    return guest
-
-
-AdministersGrantedTenant = Annotated[Guest, Depends(_administering)]
 
 
 async def list_granted_rooms(
@@ -144,7 +141,7 @@ async def list_granted_entries(
 
 
 async def list_granted_users(
-    guest: AdministersGrantedTenant,
+    guest: InGrantedTenant,
     tenant: TenantInPath,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Annotated[str, Query(pattern=TOKEN_PATTERN)] | None = None,
@@ -155,7 +152,7 @@ async def list_granted_users(
 
 
 async def list_granted_audit_entries(
-    guest: AdministersGrantedTenant,
+    guest: InGrantedTenant,
     tenant: TenantInPath,
     query: Annotated[audit.PageQuery, Query()],
 ) -> audit.AuditPageView:
@@ -169,7 +166,7 @@ async def list_my_grants(caller: SignedIn) -> GrantList:
     return await _grants_of(caller, caller.principal.user)
 
 
-async def list_grants(user: UserInPath, caller: PlatformReader) -> GrantList:
+async def list_grants(user: UserInPath, caller: SignedIn) -> GrantList:
     """The tenants that a user of the platform tenant may read."""
     return await _grants_of(caller, user)
 
@@ -178,7 +175,7 @@ async def put_grant(
     body: Grant,
     user: UserInPath,
     tenant: TenantInPath,
-    caller: PlatformAdministrator,
+    caller: SignedIn,
     services: Services,
     key: IdempotencyKey = None,
 ) -> GrantChanged:
@@ -189,7 +186,7 @@ async def put_grant(
 async def delete_grant(
     user: UserInPath,
     tenant: TenantInPath,
-    caller: PlatformAdministrator,
+    caller: SignedIn,
     services: Services,
     key: IdempotencyKey = None,
 ) -> GrantChanged:

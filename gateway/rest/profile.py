@@ -63,6 +63,10 @@ async def change_password(
     """Change one's own password. All other sessions end; this one stays."""
     principal = caller.principal
     user = await caller.reader.user(principal.user)
+    if user is not None and user.directory_key:
+        raise Refusal(
+            ErrorCode.CONFLICT, "your organisation's directory keeps your password; change it there"
+        )
     # A request that comes again finds its own work done: whoever knows what it set may hear so.
     proofs = (body.old_password,) if key is None else (body.old_password, body.password)
     address = caller.origin.address

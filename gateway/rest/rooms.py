@@ -1,4 +1,4 @@
-"""`/rooms`: finding, opening, renaming, closing and reopening them."""
+"""`/rooms`: finding, opening, renaming, marking, closing and reopening them."""
 
 import os
 import time
@@ -12,12 +12,14 @@ from actors.protocol.commands import (
     Command,
     CreateRoom,
     IncidentLink,
+    MarkRoom,
     RenameRoom,
     ReopenRoom,
 )
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import ROOM_PATTERN, UserId, derived_id, time_ordered_id
 from actors.protocol.limits import NAME_CHARS_MAX, REASON_CHARS_MAX
+from actors.protocol.markings import Clearance, Pap, PapName, Tlp, TlpName
 from actors.protocol.roles import Role, RoomRole
 from gateway.frames import rfc3339
 from gateway.limits import CREATE_MEMBERS_MAX
@@ -47,7 +49,8 @@ class NewRoom(Body):
     """A room to open. Whoever opens it becomes its owner.
 
     `members` maps user ids to what they may do; `open_to` names the tenant roles that may enter
-    without being listed.
+    without being listed. `clearance` is what it takes to see the room, whoever is listed; it may not be
+    more than that of whoever opens it.
     """
 
     name: _Name
@@ -55,19 +58,31 @@ class NewRoom(Body):
     incident: IncidentLink | None = None
     members: dict[UserId, RoomRoleName] = Field(default_factory=dict, max_length=CREATE_MEMBERS_MAX)
     open_to: list[Literal["tenant_admin", "analyst", "viewer"]] = Field(default_factory=list)
+    clearance: Clearance | None = None
+    tlp: TlpName | None = None
+    pap: PapName | None = None
 
 
 class RoomChange(Body):
-    """One change: another name, or another status with its reason. Each is a record of its own."""
+    """One change: another name, or another status with its reason, or another marking (any of clearance,
+    TLP and PAP). Each is a record of its own."""
 
     name: _Name | None = None
     status: Literal["open", "closed"] | None = None
     reason: _Reason = ""
+    clearance: Clearance | None = None
+    tlp: TlpName | None = None
+    pap: PapName | None = None
+
+    @property
+    def marks(self) -> bool:
+        """Whether it is another marking."""
+        return any(value is not None for value in (self.clearance, self.tlp, self.pap))
 
     @model_validator(mode="after")
     def _is_one_change(self) -> Self:
-        if (self.name is None) == (self.status is None):
-            raise ValueError("change either the name or the status")
+        if sum((self.name is not None, self.status is not None, self.marks)) != 1:
+            raise ValueError("change one of the name, the status, and the marking")
         return self
 
 
@@ -86,6 +101,9 @@ class RoomView(BaseModel):
     open_to: list[str]
     created_at: str
     created_by: str
+    clearance: int
+    tlp: TlpName
+    pap: PapName
 
 
 class RoomDetail(RoomView):
@@ -117,7 +135,11 @@ async def list_rooms(
     """The rooms that the caller may see."""
     principal = caller.principal
     rows = await caller.reader.rooms_for(
-        principal.user, principal.role, after=cursor or "", limit=limit + 1
+        principal.user,
+        principal.role,
+        after=cursor or "",
+        limit=limit + 1,
+        clearance=principal.clearance,
     )
     page = rows[:limit]
     following = page[-1].room if len(rows) > limit else None
@@ -148,6 +170,9 @@ async def create_room(
         incident=body.incident,
         members={user: RoomRole(role) for user, role in body.members.items()},
         open_to=frozenset(Role(role) for role in body.open_to),
+        room_clearance=body.clearance,
+        tlp=Tlp(body.tlp) if body.tlp else None,
+        pap=Pap(body.pap) if body.pap else None,
     )
     receipt = await send(services, caller, room, command)
     response.status_code = 200 if receipt.duplicate else 201
@@ -167,7 +192,8 @@ async def change_room(
     services: Services,
     key: IdempotencyKey = None,
 ) -> RoomChanged:
-    """Rename, close or reopen a room."""
+    """Rename, close, reopen or mark a room. Whoever has less clearance than it takes from here on is cut
+    off at once."""
     command = _command(body, caller, client_id_of(key))
     receipt = await send(services, caller, row.room, command)
     return RoomChanged(id=row.room, room=row.room, receipt=receipt_view(receipt))
@@ -177,6 +203,15 @@ def _command(body: RoomChange, caller: Caller, client_id: str) -> Command:
     actor, role = caller.principal.user, caller.principal.role
     if body.name is not None:
         return RenameRoom(client_id=client_id, actor=actor, role=role, name=body.name)
+    if body.marks:
+        return MarkRoom(
+            client_id=client_id,
+            actor=actor,
+            role=role,
+            room_clearance=body.clearance,
+            tlp=Tlp(body.tlp) if body.tlp else None,
+            pap=Pap(body.pap) if body.pap else None,
+        )
     change = CloseRoom if body.status == "closed" else ReopenRoom
     return change(client_id=client_id, actor=actor, role=role, reason=body.reason)
 
@@ -201,6 +236,9 @@ def _fields(row: RoomRow, caller: Caller) -> dict[str, Any]:
         "open_to": list(row.open_to),
         "created_at": rfc3339(row.created_ms),
         "created_by": row.created_by,
+        "clearance": row.clearance,
+        "tlp": row.tlp,
+        "pap": row.pap,
     }
 
 

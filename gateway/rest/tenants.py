@@ -6,14 +6,13 @@ the privileges for it.
 
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from actors.protocol.commands import ManageTenant
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import PLATFORM_TENANT, TENANT_PATTERN, TENANT_ROOM, derived_id
 from actors.protocol.limits import REASON_CHARS_MAX
-from actors.protocol.roles import PLATFORM_ROLES, Role
 from actors.protocol.tenancy import (
     CancelDeletion,
     Change,
@@ -26,7 +25,6 @@ from actors.protocol.tenancy import (
     TenantAction,
     TenantProfile,
 )
-from gateway.errors import NOT_FOUND_DETAIL
 from gateway.frames import rfc3339
 from gateway.rest.access import (
     DEFAULT_LIMIT,
@@ -112,33 +110,11 @@ class TenantAccepted(BaseModel):
     receipt: ReceiptView
 
 
-def nothing_here() -> Refusal:
-    """What everybody is told who has nothing to look for here."""
-    return Refusal(ErrorCode.NOT_FOUND, NOT_FOUND_DETAIL)
-
-
-async def _platform_reader(caller: SignedIn) -> Caller:
-    principal = caller.principal
-    if principal.tenant != PLATFORM_TENANT or principal.role not in PLATFORM_ROLES:
-        raise nothing_here()
-    return caller
-
-
-PlatformReader = Annotated[Caller, Depends(_platform_reader)]
-
-
-async def _platform_administrator(caller: PlatformReader) -> Caller:
-    if caller.principal.role is not Role.PLATFORM_ADMIN:
-        raise Refusal(ErrorCode.FORBIDDEN, "this is for the platform's administrators")
-    return caller
-
-
-PlatformAdministrator = Annotated[Caller, Depends(_platform_administrator)]
 TenantInPath = Annotated[str, Path(pattern=TENANT_PATTERN)]
 
 
 async def list_tenants(
-    _caller: PlatformReader,
+    _caller: SignedIn,
     services: Services,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Annotated[str, Query(pattern=TENANT_PATTERN)] | None = None,
@@ -156,7 +132,7 @@ async def list_tenants(
 
 async def create_tenant(
     body: NewTenant,
-    caller: PlatformAdministrator,
+    caller: SignedIn,
     services: Services,
     response: Response,
     key: IdempotencyKey = None,
@@ -183,9 +159,7 @@ async def create_tenant(
     return await _ask(services, caller, body.id, action, key)
 
 
-async def get_tenant(
-    tenant: TenantInPath, _caller: PlatformReader, services: Services
-) -> TenantView:
+async def get_tenant(tenant: TenantInPath, _caller: SignedIn, services: Services) -> TenantView:
     """One tenant."""
     row = await services.reader.managed_tenant(PLATFORM_TENANT, tenant)
     if row is None:
@@ -197,7 +171,7 @@ async def get_tenant(
 async def change_tenant(
     body: TenantPatch,
     tenant: TenantInPath,
-    caller: PlatformAdministrator,
+    caller: SignedIn,
     services: Services,
     key: IdempotencyKey = None,
 ) -> TenantAccepted:
@@ -208,7 +182,7 @@ async def change_tenant(
 
 async def delete_tenant(
     tenant: TenantInPath,
-    caller: PlatformAdministrator,
+    caller: SignedIn,
     services: Services,
     key: IdempotencyKey = None,
 ) -> TenantAccepted:
@@ -221,7 +195,7 @@ async def delete_tenant(
 async def suspend_tenant(
     body: TenantReason,
     tenant: TenantInPath,
-    caller: PlatformAdministrator,
+    caller: SignedIn,
     services: Services,
     key: IdempotencyKey = None,
 ) -> TenantAccepted:
@@ -231,7 +205,7 @@ async def suspend_tenant(
 
 async def resume_tenant(
     tenant: TenantInPath,
-    caller: PlatformAdministrator,
+    caller: SignedIn,
     services: Services,
     key: IdempotencyKey = None,
 ) -> TenantAccepted:
@@ -241,7 +215,7 @@ async def resume_tenant(
 
 async def cancel_deletion(
     tenant: TenantInPath,
-    caller: PlatformAdministrator,
+    caller: SignedIn,
     services: Services,
     key: IdempotencyKey = None,
 ) -> TenantAccepted:

@@ -19,13 +19,19 @@ from actors.protocol.commands import (
     UpdateUser,
 )
 from actors.protocol.errors import ErrorCode, Refusal
-from actors.protocol.ids import TENANT_ROOM, TOKEN_PATTERN, derived_id, time_ordered_id
+from actors.protocol.ids import (
+    TENANT_ROOM,
+    TOKEN_PATTERN,
+    derived_id,
+    is_role_id,
+    time_ordered_id,
+)
 from actors.protocol.limits import NAME_CHARS_MAX, REASON_CHARS_MAX
+from actors.protocol.markings import Clearance
 from actors.protocol.roles import Role
 from gateway.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from gateway.rest.access import (
     DEFAULT_LIMIT,
-    Administrator,
     Body,
     Caller,
     IdempotencyKey,
@@ -33,6 +39,7 @@ from gateway.rest.access import (
     ReceiptView,
     RestServices,
     Services,
+    SignedIn,
     UserInPath,
     client_id_of,
     receipt_view,
@@ -56,8 +63,14 @@ NewPassword = Annotated[
     str, StringConstraints(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX)
 ]
 Reason = Annotated[str, StringConstraints(max_length=REASON_CHARS_MAX)]
-RoleName = Literal["tenant_admin", "analyst", "viewer", "platform_admin", "platform_viewer"]
-"""The last two count in the platform tenant, and are given by its administrators only."""
+RoleName = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(tenant_admin|analyst|viewer|platform_admin|platform_viewer|role_[A-Za-z0-9_-]{1,59})$"
+    ),
+]
+"""A built-in role, or the id of one that the tenant has made. Roles of the platform count in its tenant,
+and are given by its administrators only."""
 
 
 class NewUser(Body):
@@ -76,10 +89,12 @@ class UserChange(Body):
     display_name: Name | None = None
     email: EmailOrNone | None = None
     role: RoleName | None = None
+    clearance: Clearance | None = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
-        if self.display_name is None and self.email is None and self.role is None:
+        facts = (self.display_name, self.email, self.role, self.clearance)
+        if all(value is None for value in facts):
             raise ValueError("name something to change")
         return self
 
@@ -97,7 +112,12 @@ class Password(Body):
 
 
 class UserView(BaseModel):
-    """A user. One who is disabled can't sign in; one who is deleted never will, and has lost his names."""
+    """A user. One who is disabled can't sign in; one who is deleted never will, and has lost his names; one
+    who is pending has registered himself and waits to be approved.
+
+    The directory keeps name, role and password of users that it is the `source` of; those whom it keeps out
+    are `suspended`.
+    """
 
     user: str
     username: str
@@ -106,6 +126,11 @@ class UserView(BaseModel):
     role: str
     disabled: bool
     deleted: bool
+    source: Literal["local", "directory"]
+    suspended: bool
+    second_factor: bool
+    pending: bool
+    clearance: int
 
 
 class UserPage(BaseModel):
@@ -129,10 +154,22 @@ def view_of(row: UserRow) -> UserView:
         username=row.username,
         email=row.email,
         display_name=row.display_name,
-        role=row.role,
+        role=row.custom_role or row.role,
         disabled=row.disabled,
         deleted=row.deleted,
+        source="directory" if row.directory_key else "local",
+        suspended=row.suspended,
+        second_factor=row.second_factor is not None,
+        pending=row.pending,
+        clearance=row.clearance,
     )
+
+
+def role_of(name: str) -> dict[str, Any]:
+    """A role as commands about users have it."""
+    if is_role_id(name):
+        return {"user_role": Role.VIEWER, "custom_role": name}
+    return {"user_role": Role(name)}
 
 
 def salt_of(caller: Caller, subject: str, key: str | None) -> bytes | None:
@@ -168,7 +205,7 @@ def _about(user: str, caller: Caller, key: str | None) -> dict[str, Any]:
 
 
 async def list_users(
-    caller: Administrator,
+    caller: SignedIn,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Annotated[str, Query(pattern=TOKEN_PATTERN)] | None = None,
     deleted: Annotated[bool, Query(description="Those that are deleted instead.")] = False,
@@ -182,7 +219,7 @@ async def list_users(
 
 async def create_user(
     body: NewUser,
-    caller: Administrator,
+    caller: SignedIn,
     services: Services,
     response: Response,
     key: IdempotencyKey = None,
@@ -202,7 +239,7 @@ async def create_user(
         username=body.username,
         email=body.email,
         display_name=body.display_name,
-        user_role=Role(body.role),
+        **role_of(body.role),
         password_hash=await services.passwords.hashed(body.password, salt_of(caller, user, key)),
     )
     receipt = await send(services, caller, TENANT_ROOM, command)
@@ -211,7 +248,7 @@ async def create_user(
     return UserChanged(user=user, receipt=receipt_view(receipt))
 
 
-async def get_user(user: UserInPath, caller: Administrator) -> UserView:
+async def get_user(user: UserInPath, caller: SignedIn) -> UserView:
     """One user, also one who is deleted."""
     row = await caller.reader.user(user)
     if row is None:
@@ -222,22 +259,24 @@ async def get_user(user: UserInPath, caller: Administrator) -> UserView:
 async def change_user(
     body: UserChange,
     user: UserInPath,
-    caller: Administrator,
+    caller: SignedIn,
     services: Services,
     key: IdempotencyKey = None,
 ) -> UserChanged:
-    """Change a user's name, e-mail or role. Another role ends the sessions that have the old one."""
+    """Change a user's name, e-mail, role or clearance. Another role or clearance ends the sessions that
+    have the old one; nobody gives more clearance than he has himself."""
     command = UpdateUser(
         **_about(user, caller, key),
         display_name=body.display_name,
         email=body.email,
-        user_role=Role(body.role) if body.role else None,
+        **(role_of(body.role) if body.role else {}),
+        user_clearance=body.clearance,
     )
     return await commit(services, caller, user, command)
 
 
 async def delete_user(
-    user: UserInPath, caller: Administrator, services: Services, key: IdempotencyKey = None
+    user: UserInPath, caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> UserChanged:
     """Delete a user: he stays in the record, his sessions end, and his names become free."""
     command = DeleteUser(**_about(user, caller, key))
@@ -247,7 +286,7 @@ async def delete_user(
 async def disable_user(
     body: Why,
     user: UserInPath,
-    caller: Administrator,
+    caller: SignedIn,
     services: Services,
     key: IdempotencyKey = None,
 ) -> UserChanged:
@@ -257,7 +296,7 @@ async def disable_user(
 
 
 async def enable_user(
-    user: UserInPath, caller: Administrator, services: Services, key: IdempotencyKey = None
+    user: UserInPath, caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> UserChanged:
     """Let a disabled user in again."""
     command = EnableUser(**_about(user, caller, key))
@@ -267,7 +306,7 @@ async def enable_user(
 async def set_password(
     body: Password,
     user: UserInPath,
-    caller: Administrator,
+    caller: SignedIn,
     services: Services,
     key: IdempotencyKey = None,
 ) -> UserChanged:
@@ -278,7 +317,7 @@ async def set_password(
 
 
 async def end_sessions(
-    user: UserInPath, caller: Administrator, services: Services, key: IdempotencyKey = None
+    user: UserInPath, caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> UserChanged:
     """Sign a user out everywhere."""
     command = EndSessions(**_about(user, caller, key))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from actors.protocol.limits import SHARDS
+from actors.runtime import ownership
 from actors.runtime.jetstream import Bus
 from actors.runtime.ownership import Ownership
 from deploy.local.stack import LocalStack
@@ -130,3 +131,20 @@ async def test_a_later_epoch_elsewhere_and_an_earlier_one_here_change_nothing(
         await raised(up, marker, 50_000)
         after = {**up.held, **down.held}
         assert {shard for shard in range(SHARDS) if before[shard] != after[shard]} == {marker}
+
+
+async def test_who_cannot_put_down_what_it_gives_away_is_silent_until_others_have_it(
+    alone: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ownership, "CLAIM_S_MAX", 0.5)
+    freed = asyncio.Event()
+    async with at_work(alone, "stuck") as [stuck]:
+        await spread(stuck)
+
+        async def never(_: dict[int, int]) -> None:
+            await freed.wait()
+
+        monkeypatch.setattr(stuck.claims, "_on_held", never)
+        async with at_work(alone, "newcomer") as [newcomer]:
+            await spread(newcomer)
+        freed.set()

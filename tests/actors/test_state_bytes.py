@@ -4,12 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.protocol.commands import IncidentLink
-from actors.protocol.roles import Role, RoomRole
+from actors.protocol.markings import HIGHEST, LOWEST, Marking, Pap, Tlp
+from actors.protocol.permissions import Permission
+from actors.protocol.roles import Registration, Role, RoomRole
 from actors.protocol.tenancy import STATUSES, ManagedTenant, Mappings, TenantProfile, Volume
 from actors.room import state as room_state
 from actors.room.state import RoomState
 from actors.tenant import state as tenant_state
-from actors.tenant.state import Session, TenantState, User
+from actors.tenant.state import CustomRole, Directory, Invitation, Session, TenantState, User
 
 texts = st.text(max_size=30)
 tokens = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
@@ -35,6 +37,12 @@ rooms = st.builds(
     open_to=st.frozensets(st.sampled_from(Role)),
     created_ms=times,
     created_by=tokens,
+    marking=st.builds(
+        Marking,
+        clearance=st.integers(LOWEST, HIGHEST),
+        tlp=st.sampled_from(Tlp),
+        pap=st.sampled_from(Pap),
+    ),
 )
 users = st.builds(
     User,
@@ -45,7 +53,15 @@ users = st.builds(
     password_hash=texts,
     disabled=st.booleans(),
     deleted=st.booleans(),
+    clearance=st.integers(LOWEST, HIGHEST),
+    directory_key=tokens | st.just(""),
+    suspended=st.booleans(),
+    custom_role=st.none() | tokens,
+    pending=st.booleans(),
     grants=st.dictionaries(tokens, st.sampled_from(Role), max_size=3),
+)
+directories = st.builds(
+    Directory, settings=st.dictionaries(tokens, texts | st.lists(texts)), secret=texts
 )
 names = st.text(alphabet="abc äß", min_size=1, max_size=20).filter(
     lambda text: text.strip() == text
@@ -69,10 +85,25 @@ managed = st.builds(
     was_suspended=st.booleans(),
 )
 sessions = st.builds(Session, user=tokens, refresh=texts, expires_ms=times)
+roles = st.builds(
+    CustomRole, name=texts, permissions=st.lists(st.sampled_from(Permission), max_size=3).map(tuple)
+)
+invitations = st.builds(
+    Invitation,
+    email=texts,
+    role=st.sampled_from(Role),
+    custom_role=st.none() | tokens,
+    digest=texts,
+    expires_ms=times,
+)
 tenants = st.builds(
     TenantState,
     users=st.dictionaries(tokens, users, max_size=4),
     sessions=st.dictionaries(tokens, sessions, max_size=4),
+    directory=st.none() | directories,
+    roles=st.dictionaries(tokens, roles, max_size=3),
+    registration=st.sampled_from(Registration),
+    invitations=st.dictionaries(tokens, invitations, max_size=3),
     locked=st.booleans(),
     tenants=st.dictionaries(tokens, managed, max_size=2),
 )

@@ -13,8 +13,10 @@ from typing import Any, Final, get_args
 import httpx
 import orjson
 
-from actors.protocol.commands import CreateRoom
+from actors.protocol.commands import CreateRoom, UpdateUser
 from actors.protocol.envelope import encode_batch
+from actors.protocol.ids import TENANT_ROOM
+from actors.protocol.markings import HIGHEST, LOWEST
 from actors.protocol.roles import Role
 from deploy.provision.nats_identity import ensure_tenant_credentials
 from gateway.frames import AnyFrame
@@ -50,6 +52,40 @@ ROUTES: Final[dict[str, Probe]] = {
     "PATCH /auth/me": Probe({"display_name": "Somebody"}),
     "POST /auth/password": Probe({"old_password": "x", "password": "a long password"}),
     "POST /auth/logout-everywhere": Probe(),
+    "POST /auth/login/second-factor": Probe({"challenge": "none", "code": "000000"}, public=True),
+    "GET /auth/second-factor": Probe(),
+    "POST /auth/second-factor": Probe({"password": "x"}),
+    "POST /auth/second-factor/confirm": Probe({"code": "000000"}),
+    "POST /auth/second-factor/remove": Probe({"password": "x", "code": "000000"}),
+    "POST /auth/second-factor/recovery-codes": Probe({"password": "x", "code": "000000"}),
+    "GET /policies/second-factor": Probe(),
+    "PUT /policies/second-factor": Probe({"policy": "optional"}),
+    "POST /auth/register": Probe(
+        {
+            "tenant": "nowhere",
+            "username": "nobody",
+            "display_name": "Nobody",
+            "password": "a long password",
+        },
+        public=True,
+    ),
+    "POST /auth/invitations/accept": Probe(
+        {
+            "token": "none",
+            "username": "nobody",
+            "display_name": "Nobody",
+            "password": "a long password",
+        },
+        public=True,
+    ),
+    "GET /policies/registration": Probe(),
+    "PUT /policies/registration": Probe({"mode": "closed"}),
+    "GET /invitations": Probe(),
+    "POST /invitations": Probe({"email": "planted@example.org", "role": "viewer"}),
+    "DELETE /invitations/{invitation}": Probe(),
+    "GET /users/{user}/sessions": Probe(),
+    "DELETE /users/{user}/sessions/{session}": Probe(),
+    "POST /users/{user}/approve": Probe(),
     "GET /users": Probe(),
     "POST /users": Probe(
         {
@@ -66,6 +102,24 @@ ROUTES: Final[dict[str, Probe]] = {
     "POST /users/{user}/enable": Probe(),
     "POST /users/{user}/password": Probe({"password": "a long password"}),
     "POST /users/{user}/logout-everywhere": Probe(),
+    "GET /tenants/current/directory": Probe(),
+    "PUT /tenants/current/directory": Probe(
+        {
+            "servers": ["ldaps://directory.example"],
+            "flavour": "ldap",
+            "base_dn": "dc=example",
+            "roles": [{"group": "cn=everybody", "role": "tenant_admin"}],
+        }
+    ),
+    "DELETE /tenants/current/directory": Probe(),
+    "POST /tenants/current/directory/test": Probe({}),
+    "POST /users/{user}/second-factor/reset": Probe(),
+    "GET /permissions": Probe(),
+    "GET /roles": Probe(),
+    "POST /roles": Probe({"name": "Planted", "permissions": []}),
+    "GET /roles/{role}": Probe(),
+    "PATCH /roles/{role}": Probe({"name": "Taken over"}),
+    "DELETE /roles/{role}": Probe(),
     "GET /rooms": Probe(),
     "POST /rooms": Probe({"name": "A room"}),
     "GET /rooms/{room}": Probe(),
@@ -150,6 +204,7 @@ async def ask(client: Client, route: str, ids: Ids) -> tuple[int, str, bytes]:
     """A request, and all of its answer that could tell something."""
     method, path = route.split()
     path = path.replace("{room}", ids.room).replace("{user}", ids.user)
+    path = path.replace("{session}", "ses_none")
     answer = await client.ask(method, path, ROUTES[route].body)
     return answer.status_code, answer.headers["content-type"], answer.content
 
@@ -204,6 +259,30 @@ async def test_a_colleague_who_is_no_member_sees_as_little(company: Company) -> 
         foreign = Ids(room, company.user("vera"))
         # Who his colleagues are is no secret to an administrator.
         assert await differences(colleague, own, foreign, among="{room}") == [], name
+    assert await ana.chain(room) == before
+
+
+async def test_a_member_without_the_clearance_sees_as_little(company: Company) -> None:
+    cleared = UpdateUser(
+        client_id="clear-ana",
+        actor="operator",
+        role=Role.SYSTEM,
+        user=company.user("ana"),
+        user_clearance=HIGHEST,
+    )
+    await company.system.operator.send(company.tenant, TENANT_ROOM, cleared)
+    ana = await company.sign_in("ana")
+    everyone = ["tenant_admin", "analyst", "viewer"]
+    listed = {company.user("bob"): "owner", company.user("tom"): "owner"}
+    room = await ana.open_room(members=listed, open_to=everyone, clearance=LOWEST + 1)
+    before = await ana.chain(room)
+    for name in ("bob", "vera", "tom"):
+        colleague = await company.sign_in(name)
+        own, foreign = (Ids(each, company.user("vera")) for each in ("room_own", room))
+        assert await differences(colleague, own, foreign, among="{room}") == [], name
+        async with colleague.socket() as socket:
+            there, nowhere = [await answers_to(socket, each) for each in (room, "room_none")]
+            assert there == nowhere
     assert await ana.chain(room) == before
 
 

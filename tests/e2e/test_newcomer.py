@@ -287,6 +287,22 @@ async def an_operator_sees_to_users(terminal: Terminal, peter: Client) -> None:
     changed = await terminal.run_json("./wardroom user password initech peter --json")
     assert (await Client.sign_in(peter.http, "peter", changed["password"])).user == peter.user
     assert "deleted" not in await terminal.run("./wardroom user list initech --deleted")
+    await terminal.run("./wardroom user clearance initech peter topmost", status=3)
+    await terminal.run("./wardroom user clearance initech peter confidential")
+    cleared = await Client.sign_in(peter.http, "peter", changed["password"])
+    assert (await cleared.call("GET", "/auth/me"))["clearance"] == 2
+    await rooms_are_marked(terminal)
+
+
+async def rooms_are_marked(terminal: Terminal) -> None:
+    """By acme's analyst, who has the lowest clearance."""
+    made = await terminal.run_json("./wardroom room create Insider --tlp AMBER --json")
+    room = made["room"]
+    assert (await terminal.run(f"./wardroom room mark {room} --pap RED")).startswith("#2 ")
+    await terminal.run(f"./wardroom room mark {room} --clearance secret", status=1)
+    await terminal.run(f"./wardroom room mark {room} --clearance topmost", status=3)
+    assert (await terminal.run(f"./wardroom room post {room} hello --tlp RED")).startswith("#3 ")
+    await terminal.run(f"./wardroom room post {room} hello --tlp GREEN", status=1)
 
 
 async def what_was_there_is_there_again(terminal: Terminal, room: str) -> None:

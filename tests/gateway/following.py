@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from websockets.frames import Frame
 from websockets.streams import StreamReader
 
+from actors.protocol.errors import ErrorCode, Refusal
 from gateway.fanout import Fanout
 from gateway.feed import Follower, RoomFeed
 from gateway.history import RoomHistory
@@ -38,11 +39,12 @@ def frames_in(data: bytes) -> list[dict[str, Any]]:
 class Socket:
     """What one follower was sent."""
 
-    def __init__(self, user: str, *, listed_only: bool = True) -> None:
+    def __init__(self, user: str, *, listed_only: bool = True, clearance: int = 0) -> None:
         self.written = bytearray()
         self.writes = 0
         self.settled: list[str] = []
         self.evicted = 0
+        self.told: list[ErrorCode] = []
         self.drained = asyncio.Event()
         self.drained.set()
         self.follower = Follower(
@@ -51,14 +53,16 @@ class Socket:
             write=self._write,
             settle=self.settled.append,
             evict=self._evict,
+            clearance=clearance,
         )
 
     def _write(self, data: bytes) -> None:
         self.written += data
         self.writes += 1
 
-    def _evict(self) -> None:
+    def _evict(self, reason: Refusal) -> None:
         self.evicted += 1
+        self.told.append(reason.code)
         self.follower.ended = True
 
     async def wait_drained(self) -> None:

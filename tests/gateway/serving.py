@@ -56,7 +56,10 @@ class Served:
 
     def principal(self, name: str, tenant: str = "acme") -> Principal:
         """Somebody who signed in."""
-        return new_principal(tenant, f"usr_{name}", PEOPLE[name], f"ses_{name}")
+        known = self.world.at(tenant, TENANT_ROOM).state.users.get(f"usr_{name}")
+        clearance = known.clearance if known is not None else 0
+        session = f"ses_{name}"
+        return new_principal(tenant, f"usr_{name}", PEOPLE[name], session, clearance=clearance)
 
     def token(self, name: str, tenant: str = "acme") -> str:
         """An access token of somebody."""
@@ -147,14 +150,24 @@ def peopled(*tenants: str) -> World:
     return world
 
 
+def new_keys() -> TokenKeys:
+    """Keys that sign tokens."""
+    key = Ed25519PrivateKey.generate()
+    return TokenKeys("wardroom", "k1", key, {"k1": key.public_key()})
+
+
 @asynccontextmanager
 async def served(
-    world: World | None = None, clock: Callable[[], float] = time.monotonic, **settings: Any
+    world: World | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
+    keys: TokenKeys | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Served]:
-    """A gateway over a world, on a free port; `clock` is the one by which failures are forgiven."""
+    """A gateway over a world, on a free port; `clock` is the one by which failures are forgiven,
+    `wall_clock` the one that codes are of. Gateways with the same `keys` believe each other's tokens."""
     world = world or peopled("acme")
-    key = Ed25519PrivateKey.generate()
-    keys = TokenKeys("wardroom", "k1", key, {"k1": key.public_key()})
+    keys = keys or new_keys()
     metrics = GatewayMetrics(CollectorRegistry())
     options = GatewaySettings(argon2_memory_kib=8, **settings)
     checks: dict[str, Check] = {}
@@ -169,6 +182,7 @@ async def served(
             metrics=metrics,
             unavailable=(Unreachable,),
             clock=clock,
+            wall_clock=wall_clock,
         )
     )
     _share_routes(app)

@@ -6,6 +6,8 @@ import httpx
 import pytest
 
 from actors.protocol.ids import TENANT_ROOM
+from actors.protocol.permissions import BUILT_IN
+from actors.protocol.roles import Role
 from gateway.passwords import PasswordCheck
 from tests.gateway.serving import PASSWORD, Served, peopled, served
 from tests.gateway.world import World, tenant_command
@@ -39,11 +41,13 @@ async def test_a_username_an_email_or_a_name_at_a_tenant_signs_in(name: str) -> 
         assert (tokens["token_type"], tokens["expires_in"]) == ("bearer", 600)
         me = (await it.http.get("/api/v1/auth/me", headers=bearer(tokens))).json()
         assert me.pop("session").startswith("ses_")
+        assert me.pop("permissions") == sorted(BUILT_IN[Role.ANALYST])
         assert me == {
             "user": "usr_ana",
             "username": "ana",
             "email": "ana@acme.example",
             "display_name": "Ana",
+            "clearance": 0,
             "role": "analyst",
             "tenant": "acme",
         }

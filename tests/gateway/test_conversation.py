@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from actors.protocol.limits import MESSAGE_BYTES_MAX
+from tests.gateway.memory_reader import row_of
 from tests.gateway.serving import ROOM, Unreachable, peopled, served
 from tests.gateway.talking import post, settled_reads
-from tests.gateway.world import eventually, room_command, row_of
+from tests.gateway.world import eventually, room_command
 
 
 async def test_a_post_comes_back_to_its_author_with_its_client_id_and_to_others_without() -> None:

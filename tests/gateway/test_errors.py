@@ -10,6 +10,7 @@ CLOSING = {
     ErrorCode.UNAUTHENTICATED: 4401,
     ErrorCode.SESSION_ENDED: 4401,
     ErrorCode.FORBIDDEN: 4403,
+    ErrorCode.ENROLMENT_REQUIRED: 4403,
     ErrorCode.TOO_LARGE: 4413,
     ErrorCode.TOO_MANY: 4429,
     ErrorCode.INTERNAL: 1011,

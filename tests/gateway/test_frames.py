@@ -106,8 +106,8 @@ def test_the_copy_for_the_author_is_the_shared_one_and_the_client_id(
     shared, own = orjson.loads(encoded.payload), orjson.loads(encoded.own_payload())
     assert shared["body"] == body
     assert own == {**shared, "client_id": client_id}
-    assert encoded.payload_for("usr_ana") == encoded.own_payload()
-    assert encoded.payload_for("usr_bob") == encoded.payload
+    assert encoded.payload_for("usr_ana", 0) == encoded.own_payload()
+    assert encoded.payload_for("usr_bob", 0) == encoded.payload
 
 
 @given(st.integers(0, 253_402_300_799_999))

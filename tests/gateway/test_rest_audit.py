@@ -191,6 +191,14 @@ async def test_a_parameter_that_is_no_filter_is_refused(name: str) -> None:
     assert [item["parameter"] for item in answer.json()["errors"]] == [name]
 
 
+@pytest.mark.parametrize("value", ["0.5", "1795000000", "2026-11-22", "2026-11-22T10:00:00"])
+async def test_a_time_is_written_out_with_its_offset(value: str) -> None:
+    async with served() as it:
+        answer = await ask(it, "GET", "/audit-logs", name="tom", params={"to": value})
+    assert answer.status_code == 422
+    assert [item["parameter"] for item in answer.json()["errors"]] == ["to"]
+
+
 # Files ------------------------------------------------------------------------------------------
 
 

@@ -29,6 +29,9 @@ async def test_a_room_that_was_opened_can_be_read_at_once() -> None:
             "role": "owner",
             "open_to": ["viewer"],
             "created_by": "usr_ana",
+            "clearance": 0,
+            "tlp": "AMBER",
+            "pap": "AMBER",
             "head": 1,
         }
         assert (await ask(it, "GET", f"/rooms/{room}", name="vera")).json()["role"] is None

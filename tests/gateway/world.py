@@ -6,7 +6,7 @@ Only tests of the gateway alone use it; what it replaces is tested with the real
 import asyncio
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -23,21 +23,21 @@ from actors.protocol.roles import Role
 from actors.room.decide import decide as decide_room
 from actors.room.evolve import evolve as evolve_room
 from actors.room.state import Moment, RoomState
-from actors.runtime.projector import managed_tenant_row, nats_credential_row, room_row, user_row
+from actors.runtime.projector import (
+    managed_tenant_row,
+)
 from actors.tenant.decide import decide as decide_tenant
 from actors.tenant.evolve import evolve as evolve_tenant
 from actors.tenant.sessions import ended_by
 from actors.tenant.state import TenantState
 from gateway.history import entry_of
-from store.reader import Reader, Selection, StoredEntry, TenantReader
+from store.reader import Reader, StoredEntry, TenantReader
 from store.rows import (
     LoginCandidate,
     ManagedTenantRow,
-    NatsCredentialRow,
     RoomRow,
-    SessionRow,
-    UserRow,
 )
+from tests.gateway.memory_reader import MemoryTenantReader
 
 NOW_MS = 1_795_000_000_000
 Handler = Callable[[RoomEvent], None]
@@ -199,6 +199,10 @@ class World:
             return None
         return cast(TenantReader, MemoryTenantReader(self, tenant))
 
+    async def tenant_ids(self) -> list[str]:
+        """As `store.reader.Reader.tenant_ids`."""
+        return sorted(self.tenants)
+
     async def logins(self, name: str) -> list[LoginCandidate]:
         """As `store.reader.Reader.logins`."""
         wanted, _, only = name.casefold().partition("@")
@@ -232,139 +236,6 @@ class World:
     async def nobody(self) -> None:
         """As `store.reader.Reader.nobody`."""
         await asyncio.sleep(0)
-
-
-class MemoryTenantReader:
-    """As `store.reader.TenantReader`."""
-
-    def __init__(self, world: World, tenant: str) -> None:
-        self.tenant = tenant
-        self.nats_credentials = MemoryNatsCredentials(world, tenant)
-        self._world = world
-
-    async def _read(self) -> None:
-        self._world.reads += 1
-        await asyncio.sleep(0)
-        if self._world.broken is not None:
-            raise self._world.broken
-
-    async def room(self, room: str) -> RoomRow | None:
-        await self._read()
-        stale = self._world.stale_rows.get((self.tenant, room))
-        return stale or row_of(self._world.rooms.get((self.tenant, room)))
-
-    async def rooms_for(self, user: str, role: str, *, after: str, limit: int) -> list[RoomRow]:
-        await self._read()
-        rows = [
-            row
-            for (tenant, room), place in sorted(self._world.rooms.items())
-            if tenant == self.tenant and room > after and (row := row_of(place)) is not None
-        ]
-        return [row for row in rows if user in row.members or role in row.open_to][:limit]
-
-    async def head(self, room: str) -> int:
-        await self._read()
-        return self._world.at(self.tenant, room).head
-
-    async def entries(
-        self,
-        room: str,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        limit: int = 100,
-        kind: str | None = None,
-    ) -> list[StoredEntry]:
-        await self._read()
-        found = [
-            entry
-            for entry in self._world.at(self.tenant, room).entries
-            if entry.seq > after
-            and (before is None or entry.seq < before)
-            and (kind is None or entry.kind == kind)
-        ]
-        return found[-limit:] if before is not None and after == 0 else found[:limit]
-
-    async def newest(self, room: str, wanted: Selection, limit: int) -> list[StoredEntry]:
-        await self._read()
-        found = [
-            entry
-            for entry in reversed(self._world.at(self.tenant, room).entries)
-            if wanted.first <= entry.seq < wanted.before
-            and (wanted.kinds is None or entry.kind in wanted.kinds)
-            and (wanted.actor is None or entry.actor == wanted.actor)
-        ]
-        return found[:limit]
-
-    async def seq_since(self, room: str, at_ms: int) -> int:
-        await self._read()
-        return 1 + sum(entry.at_ms < at_ms for entry in self._world.at(self.tenant, room).entries)
-
-    async def headers(self, room: str, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
-        await self._read()
-        entries = self._world.at(self.tenant, room).entries[after : after + limit]
-        return [{"room": room, "seq": entry.seq, "hash": entry.hash.hex()} for entry in entries]
-
-    async def by_client_id(self, room: str, actor: str, client_id: str) -> StoredEntry | None:
-        await self._read()
-        known = self._world.at(self.tenant, room).marks.get((actor, client_id))
-        return self._world.at(self.tenant, room).entries[known[1].seq - 1] if known else None
-
-    async def user(self, user: str) -> UserRow | None:
-        await self._read()
-        tenant = self._world.at(self.tenant, TENANT_ROOM)
-        facts = tenant.state.users.get(user)
-        return user_row(user, facts, tenant.head) if facts is not None else None
-
-    async def users(self, *, after: str, limit: int, deleted: bool = False) -> list[UserRow]:
-        await self._read()
-        tenant = self._world.at(self.tenant, TENANT_ROOM)
-        found = sorted(item for item in tenant.state.users.items() if item[0] > after)
-        rows = [user_row(user, facts, tenant.head) for user, facts in found]
-        return [row for row in rows if row.deleted == deleted][:limit]
-
-    async def session(self, session: str) -> SessionRow | None:
-        await self._read()
-        found = self._world.at(self.tenant, TENANT_ROOM).state.sessions.get(session)
-        return SessionRow(session, found.user, found.expires_ms, False) if found else None
-
-    async def session_active(self, session: str) -> bool:
-        return await self.session(session) is not None
-
-
-class MemoryNatsCredentials:
-    """As `store.nats_credentials.NatsCredentials`, with a provisioner that is done when somebody looks."""
-
-    def __init__(self, world: World, tenant: str) -> None:
-        self._world = world
-        self._tenant = tenant
-
-    async def page(self, *, after: str, limit: int) -> list[NatsCredentialRow]:
-        await asyncio.sleep(0)
-        place = self._world.at(self._tenant, TENANT_ROOM)
-        held = sorted(item for item in place.state.nats_credentials.items() if item[0] > after)
-        rows = [nats_credential_row(self._tenant, name, each, place.head) for name, each in held]
-        return rows[:limit]
-
-    async def one(self, credential: str) -> NatsCredentialRow | None:
-        self._provision(credential)
-        rows = await self.page(after="", limit=1_000)
-        return next((row for row in rows if row.credential == credential), None)
-
-    async def last_uses(self, public_keys: Iterable[str]) -> dict[str, int]:
-        await asyncio.sleep(0)
-        return dict.fromkeys(public_keys, NOW_MS)
-
-    def _provision(self, credential: str) -> None:
-        held = self._world.at(self._tenant, TENANT_ROOM).state.nats_credentials.get(credential)
-        done = {
-            "pending": {"do": "sign", "token": "a.signed.token"},
-            "revoking": {"do": "confirm_cut"},
-        }
-        action = done.get(held.status) if held is not None and self._world.provisioning else None
-        if action is not None:
-            named = {"type": "manage_nats_credential", "credential": credential}
-            self._world.commit(self._tenant, TENANT_ROOM, tenant_command(action=action, **named))
 
 
 class MemoryActors:
@@ -416,13 +287,6 @@ class MemoryActors:
         first = key not in self._world.used_keys
         self._world.used_keys.add(key)
         return first
-
-
-def row_of(place: MemoryRoom | None) -> RoomRow | None:
-    """A room's row as its projection would be now."""
-    if place is None or place.room == TENANT_ROOM or not place.state.exists:
-        return None
-    return room_row(place.room, place.state, place.head)
 
 
 def room_command(**fields: Any) -> Command:

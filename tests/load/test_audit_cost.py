@@ -9,8 +9,10 @@ from uuid import uuid4
 import pytest
 
 from actors.protocol.codec import content_of
-from actors.protocol.events import SessionEnded, SessionOpened, Structured, UserCreated
+from actors.protocol.event import Structured
+from actors.protocol.events import SessionEnded, SessionOpened, UserCreated
 from actors.protocol.ids import TENANT_ROOM
+from actors.protocol.markings import HIGHEST
 from actors.protocol.roles import Role
 from actors.protocol.subjects import lane_of
 from deploy.local.stack import LocalStack
@@ -85,7 +87,7 @@ async def long_log(stack: LocalStack, connection: MongoConnection) -> AuditLog:
         if len(documents) >= COMMIT_RECORDS * APPEND_COMMITS or head.seq == RECORDS_MADE:
             await log.append(documents, contents)
             documents, contents = [], []
-    return AuditLog(TenantReader(connection, keys, row.id))
+    return AuditLog(TenantReader(connection, keys, row.id), HIGHEST)
 
 
 async def cost(

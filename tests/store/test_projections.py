@@ -4,11 +4,30 @@ import asyncio
 from dataclasses import replace
 
 from store.chain import Cursor, Head
-from store.driver import Database
-from store.mongo import DEAD_LETTERS, EVENTS, ROOMS, USERS
+from store.driver import Database, MongoConnection
+from store.mongo import (
+    DEAD_LETTERS,
+    EVENTS,
+    INVITATIONS,
+    LOGINS,
+    PLATFORM_DATABASE,
+    ROOMS,
+    SESSIONS,
+    TENANT_ROLES,
+    USERS,
+)
 from store.projections import Projections
 from store.reader import TenantReader
-from store.rows import RoomRow, SessionRow, Snapshot, UserRow
+from store.rows import (
+    REGISTRATION,
+    InvitationRow,
+    PolicyRow,
+    RoleRow,
+    RoomRow,
+    SessionRow,
+    Snapshot,
+    UserRow,
+)
 
 ROOM = RoomRow(
     room="war-room",
@@ -256,3 +275,73 @@ async def test_a_dead_letter_is_kept_once_and_read_back(
         ("k-1", "not JSON", b"\xffunreadable")
     ]
     assert "unreadable" not in repr(await database[DEAD_LETTERS].find({}).to_list(None))
+
+
+async def test_an_older_role_never_brings_back_what_a_newer_one_took_away(
+    projections: Projections, reader: TenantReader, database: Database
+) -> None:
+    role = RoleRow("role_desk", "Front desk", ("rooms.read", "rooms.write"), applied=3)
+    newer = replace(role, permissions=("rooms.read",), applied=4)
+    await asyncio.gather(projections.save_role(role), projections.save_role(newer))
+    await projections.save_role(role)
+    assert await reader.people.role("role_desk") == newer
+    assert await reader.people.roles(after="", limit=5) == [newer]
+    assert await reader.people.roles(after="role_desk", limit=5) == []
+    assert "Front desk" not in repr(await database[TENANT_ROLES].find({}).to_list(None))
+    await projections.save_role(replace(newer, applied=5, deleted=True))
+    await projections.save_role(newer)
+    assert (
+        await reader.people.role("role_desk"),
+        await reader.people.roles(after="", limit=5),
+    ) == (None, [])
+
+
+async def test_a_policy_that_is_older_does_not_undo_a_newer_one(
+    projections: Projections, reader: TenantReader
+) -> None:
+    assert await reader.people.policy(REGISTRATION) is None
+    await projections.save_policy(PolicyRow(REGISTRATION, "closed", applied=5))
+    await projections.save_policy(PolicyRow(REGISTRATION, "open", applied=4))
+    assert await reader.people.policy(REGISTRATION) == "closed"
+
+
+async def test_invitations_are_sealed_and_those_that_are_over_are_not_listed(
+    projections: Projections, reader: TenantReader, database: Database
+) -> None:
+    living = InvitationRow("inv_1", "nina@example.org", "viewer", "d" * 64, 1_995_000_000_000)
+    over = replace(living, invitation="inv_2", expires_ms=1_000)
+    await asyncio.gather(projections.save_invitation(living), projections.save_invitation(over))
+    assert await reader.people.invitations(after="", limit=5) == [living]
+    assert await reader.people.invitation("inv_1") == living
+    stored = repr(await database[INVITATIONS].find({}).to_list(None))
+    assert "nina" not in stored
+    assert "dddd" not in stored + repr(living)
+    await projections.forget_invitation("inv_1")
+    assert await reader.people.invitation("inv_1") is None
+
+
+async def test_sessions_of_a_user_are_listed_with_the_address_that_is_sealed(
+    projections: Projections, reader: TenantReader, database: Database
+) -> None:
+    first = replace(SESSION, address="192.0.2.77", expires_ms=1_995_000_000_000)
+    rows = [replace(first, session=f"s-{number}") for number in (1, 2, 3)]
+    for row in (*rows, replace(first, session="s-4", user="u_bob")):
+        await projections.save_session(row)
+    await projections.end_session("s-2")
+    assert await reader.people.sessions_of("u_ana", after="", limit=5) == [rows[0], rows[2]]
+    assert await reader.people.sessions_of("u_ana", after="s-1", limit=5) == [rows[2]]
+    assert "192.0.2.77" not in repr(await database[SESSIONS].find({}).to_list(None))
+
+
+async def test_who_waits_to_be_approved_is_found_by_no_name(
+    projections: Projections, reader: TenantReader, connection: MongoConnection
+) -> None:
+    logins = connection.database(PLATFORM_DATABASE)[LOGINS]
+    await projections.save_user(replace(USER, pending=True, applied=1))
+    row = await reader.user("u_ana")
+    assert row is not None
+    assert not row.is_active
+    assert await logins.find_one({"tenant": reader.tenant}) is None
+    await projections.save_user(replace(USER, applied=2))
+    found = logins.find({"tenant": reader.tenant})
+    assert {document["user"] for document in await found.to_list(None)} == {"u_ana"}
