@@ -29,6 +29,7 @@ PLACE: Final = {
     "session": "ses_only",
     "invitation": "inv_only",
     "tenant": "only",
+    "credential": "nat_only",
 }
 """What the slots of paths are filled with: things of the first tenant only."""
 OUTSIDE: Final = (
@@ -130,6 +131,8 @@ def _peopled() -> World:
         do("open_session", **place, user=asker.user, **opened)
     invited = {"email": "nina@acme.example", "user_role": Role.VIEWER, "digest": "0" * 64}
     do("invite_user", invitation=PLACE["invitation"], expires_ms=NOW_MS * 2, **invited)
+    key = {"do": "make", "name": "SIEM", "public_key": "U" + "A" * 55}
+    do("manage_nats_credential", credential=PLACE["credential"], action=key)
     do("disable_user", user="usr_disabled")
     do("end_sessions", user="usr_ended")
     members = dict.fromkeys(
