@@ -15,7 +15,7 @@ from starlette.routing import WebSocketRoute
 from actors.client import ActorClient, Reach
 from actors.protocol.limits import FRAME_BYTES_MAX
 from gateway import errors
-from gateway.auth import Proofs, SessionCheck, SignIn
+from gateway.auth import Proofs, SignIn
 from gateway.connection import SocketServices
 from gateway.cors import allow_origins
 from gateway.directories import Directories
@@ -55,6 +55,7 @@ from gateway.rest import (
 from gateway.rest.access import RestServices, Verifier, gate
 from gateway.rest.health import Check, Health
 from gateway.second_factor import SecondFactors
+from gateway.session_check import SessionCheck
 from gateway.settings import GatewaySettings
 from gateway.sign_in_guard import SignInGuard
 from gateway.socket import SocketEndpoint

@@ -12,7 +12,8 @@ from actors.protocol.events import MESSAGE
 from actors.protocol.ids import TENANT_ROOM
 from gateway.frames import rfc3339
 from gateway.inaccessible import Veil
-from store.reader import Selection, StoredEntry, TenantReader
+from store.entries import Selection, StoredEntry
+from store.reader import TenantReader
 
 CHUNK_RECORDS: Final = 200
 """Records whose contents are opened at a time when a filter looks into them."""

@@ -26,26 +26,22 @@ from actors.protocol.errors import ErrorCode, OutcomeUnknown, Refusal
 from actors.protocol.events import SessionEnded
 from actors.protocol.ids import (
     TENANT_ROOM,
-    is_role_id,
-    is_tenant_id,
-    is_token,
     time_ordered_id,
 )
-from actors.protocol.permissions import Permission, capability, known_permissions, permitted
 from actors.protocol.roles import Role
 from gateway.challenge import SecondFactorWanted
 from gateway.directory_sign_in import DirectorySignIn
 from gateway.limits import (
     ACCESS_TTL_S,
-    ENDED_SESSIONS_KEPT_MAX,
     PASSWORD_CHARS_MAX,
     REFRESH_TTL_S,
 )
 from gateway.passwords import PasswordCheck
+from gateway.refresh_token import RefreshToken, read_refresh_token, session_ended
 from gateway.second_factor import SecondFactors
 from gateway.sign_in_guard import Attempt, SignInGuard
 from gateway.tokens import Challenge, Principal, Tokens, new_principal
-from store.reader import Reader, TenantReader
+from store.reader import Reader
 from store.rows import UserRow
 
 _SECRET_BYTES: Final = 32
@@ -60,23 +56,6 @@ class SignedIn:
     refresh_token: str = field(repr=False)
     expires_in: int
     restricted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _RefreshToken:
-    """A refresh token taken apart."""
-
-    tenant: str
-    session: str
-    secret: str = field(repr=False)
-
-    def __str__(self) -> str:
-        return f"{self.tenant}.{self.session}.{self.secret}"
-
-    @property
-    def digest(self) -> str:
-        """What is stored of it. The secret is random, so a plain hash is enough."""
-        return hashlib.sha256(self.secret.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +154,7 @@ class SignIn:
         self, tenant: str, user: UserRow, address: str, proof: SecondFactorProof | None
     ) -> SignedIn:
         session = time_ordered_id("ses", _now_ms(), os.urandom(10))
-        refresh = _RefreshToken(tenant, session, secrets.token_urlsafe(_SECRET_BYTES))
+        refresh = RefreshToken(tenant, session, secrets.token_urlsafe(_SECRET_BYTES))
         role = Role(user.role)
         command = OpenSession(
             client_id=session,
@@ -216,16 +195,16 @@ class SignIn:
                 directory can't be asked, and the token is still good.
             OutcomeUnknown: no receipt in time; the token may be used up.
         """
-        presented = _read_refresh_token(text)
+        presented = read_refresh_token(text)
         tenant = await self._reader.tenant(presented.tenant)
         row = await tenant.session(presented.session) if tenant else None
         user = await tenant.user(row.user) if tenant and row else None
         if tenant is None or user is None or not user.is_active:
-            raise _session_ended()
+            raise session_ended()
         if user.directory_key and not await self._directory.still_there(tenant, user):
-            raise _session_ended()
+            raise session_ended()
         role = Role(user.role)
-        following = _RefreshToken(
+        following = RefreshToken(
             presented.tenant, presented.session, secrets.token_urlsafe(_SECRET_BYTES)
         )
         command = RefreshSession(
@@ -368,96 +347,9 @@ class SignIn:
                 found.append((candidate.tenant, user))
         return found
 
-    def _signed_in(self, principal: Principal, refresh: _RefreshToken) -> SignedIn:
+    def _signed_in(self, principal: Principal, refresh: RefreshToken) -> SignedIn:
         token = self._tokens.access_token(principal)
         return SignedIn(token, str(refresh), ACCESS_TTL_S, principal.restricted)
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """Somebody whose token holds: who he is now, his tenant's readings, and what is permitted to him."""
-
-    principal: Principal
-    reader: TenantReader
-    permissions: frozenset[Permission]
-
-
-class SessionCheck:
-    """Whether what a token says still holds."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-        self._ended: dict[tuple[str, str], None] = {}
-        self._news = 0
-
-    def end(self, tenant: str, ended: list[str]) -> None:
-        """Take note that sessions have ended, and what roles permitted: an answer of the store may be a
-        moment older."""
-        self._news += 1
-        self._ended.update(((tenant, name), None) for name in ended if not is_role_id(name))
-        while len(self._ended) > ENDED_SESSIONS_KEPT_MAX:
-            del self._ended[next(iter(self._ended))]
-
-    async def tenant_of(self, principal: Principal, *, enrolling: bool = False) -> TenantReader:
-        """The reader of the principal's tenant. REST and sockets both come by here, so whoever may only
-        enrol a second factor gets no further by the one than by the other.
-
-        Args:
-            principal: who is asking.
-            enrolling: what he asks for is needed to enrol.
-
-        Raises:
-            Refusal: `UNAUTHENTICATED`: the tenant is gone or the session has ended;
-                `ENROLMENT_REQUIRED`: he must enrol a second factor first.
-        """
-        tenant = await self._reader.tenant(principal.tenant)
-        if tenant is None:
-            raise Refusal(ErrorCode.UNAUTHENTICATED, "sign in again")
-        active = await tenant.session_active(principal.session)
-        if not active or (principal.tenant, principal.session) in self._ended:
-            raise Refusal(ErrorCode.UNAUTHENTICATED, "the session has ended; sign in again")
-        if principal.restricted and not enrolling:
-            detail = (
-                "this tenant requires a second factor: enrol one at /api/v1/auth/second-factor, "
-                "then refresh the token"
-            )
-            raise Refusal(ErrorCode.ENROLMENT_REQUIRED, detail)
-        return tenant
-
-    async def admit(self, principal: Principal, *, enrolling: bool = False) -> Admitted:
-        """Who a token's owner is now, and what is permitted to him. What a custom role permits is read
-        every time: it changes without the tokens of those who have it.
-
-        Args:
-            principal: who is asking.
-            enrolling: what he asks for is needed to enrol a second factor.
-
-        Raises:
-            Refusal: `UNAUTHENTICATED`: the tenant is gone or the session has ended;
-                `ENROLMENT_REQUIRED`: he must enrol a second factor first.
-        """
-        reader = await self.tenant_of(principal, enrolling=enrolling)
-        if not principal.custom_role:
-            return Admitted(principal, reader, permitted(principal.tenant, principal.role))
-        while True:
-            heard = self._news
-            permissions = await self._permitted(reader, principal.custom_role)
-            if heard == self._news:
-                break
-        now = replace(principal, role=capability(permissions))
-        return Admitted(now, reader, permissions)
-
-    async def _permitted(self, reader: TenantReader, role: str) -> frozenset[Permission]:
-        row = await reader.people.role(role)
-        return known_permissions(row.permissions) if row is not None else frozenset()
-
-
-def _read_refresh_token(text: str) -> _RefreshToken:
-    tenant, _, rest = text.partition(".")
-    session, _, secret = rest.partition(".")
-    if not (is_tenant_id(tenant) and is_token(session) and is_token(secret)):
-        raise _session_ended()
-    return _RefreshToken(tenant, session, secret)
 
 
 def _principal_of(tenant: str, user: UserRow, session: str, *, restricted: bool) -> Principal:
@@ -472,10 +364,6 @@ def _challenge_void() -> Refusal:
 
 def _login_failed() -> Refusal:
     return Refusal(ErrorCode.LOGIN_FAILED, "unknown user or wrong password")
-
-
-def _session_ended() -> Refusal:
-    return Refusal(ErrorCode.SESSION_ENDED, "the session has ended; sign in again")
 
 
 def _digest(password_hash: str) -> str:

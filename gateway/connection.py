@@ -20,7 +20,6 @@ from actors.client import ActorClient
 from actors.protocol.envelope import Reply, RoomEvent
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.permissions import Permission
-from gateway.auth import SessionCheck
 from gateway.fanout import Fanout
 from gateway.feed import Follower, RoomFeed
 from gateway.frames import (
@@ -44,10 +43,12 @@ from gateway.policy import DENIED, FRAMES, Open, allows
 from gateway.replay import Replayer
 from gateway.rooms import no_such_room, visible_room
 from gateway.session import Session, SessionState, refusal_of_text
+from gateway.session_check import SessionCheck
 from gateway.settings import GatewaySettings
 from gateway.tokens import Principal, Tokens
 from gateway.websocket_protocol import CloseCode, WardroomWebSocket
-from store.reader import StoredEntry, TenantReader
+from store.entries import StoredEntry
+from store.reader import TenantReader
 
 log = structlog.get_logger(__name__)
 

@@ -2,7 +2,8 @@
 
 from actors.protocol.codec import body_of
 from actors.protocol.envelope import Entry
-from store.reader import StoredEntry, TenantReader
+from store.entries import StoredEntry
+from store.reader import TenantReader
 
 
 def entry_of(stored: StoredEntry) -> Entry:

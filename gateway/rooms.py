@@ -7,7 +7,8 @@ from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.events import MarkedMessagePosted, RoomMarked
 from gateway.inaccessible import INACCESSIBLE
 from gateway.tokens import Principal
-from store.reader import Selection, TenantReader
+from store.entries import Selection
+from store.reader import TenantReader
 from store.rows import RoomRow
 
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from store.driver import Database, Document, MongoConnection
+from store.entries import Selection, StoredEntry, stored
 from store.keys import KeyRing
 from store.mongo import (
     DEAD_LETTERS,
@@ -33,10 +33,10 @@ from store.rows import (
     LoginCandidate,
     ManagedTenantRow,
     RoomRow,
-    SecondFactorRow,
     SessionRow,
     TenantRow,
     UserRow,
+    user_row_of,
 )
 from store.sealing import bound_to
 from store.tenant_secrets import TenantSecrets
@@ -49,47 +49,6 @@ TENANTS_OLD_S: Final = 30.0
 """After how long it is read again in any case: word that a tenant is destroyed may have been lost."""
 WITHOUT_STATE: Final = {"state": 0}
 """What an actor keeps in its room's row is for nobody else, and may be large."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEntry:
-    """A record with its opened content (None: erased)."""
-
-    room: str
-    seq: int
-    kind: str
-    actor: str
-    at_ms: int
-    client_id: str
-    target: int | None
-    prev: bytes
-    hash: bytes
-    content: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Records from seq `first` to below `before`; of these kinds, by this actor (None: any)."""
-
-    first: int
-    before: int
-    kinds: frozenset[str] | None = None
-    actor: str | None = None
-
-
-def _stored(record: Record, content: bytes | None) -> StoredEntry:
-    return StoredEntry(
-        room=record.room,
-        seq=record.seq,
-        kind=record.kind,
-        actor=record.actor,
-        at_ms=record.at,
-        client_id=record.client_id,
-        target=record.target,
-        prev=record.prev,
-        hash=record.hash,
-        content=content,
-    )
 
 
 class TenantReader:
@@ -245,7 +204,7 @@ class TenantReader:
 
     async def _with_contents(self, records: list[Record]) -> list[StoredEntry]:
         contents = await open_contents(self._database, self._keys, self.tenant, records)
-        return [_stored(record, contents.get(record.seq)) for record in records]
+        return [stored(record, contents.get(record.seq)) for record in records]
 
     async def user(self, user: str) -> UserRow | None:
         """A user's row."""
@@ -266,12 +225,7 @@ class TenantReader:
 
     async def _user_row(self, document: Document) -> UserRow:
         fields = await self._opened("user", document["_id"], document["sealed"])
-        for name in ("second_factor", "begun"):
-            factor = fields.get(name)
-            if factor is not None:
-                recovery = tuple(factor["recovery"])
-                fields[name] = SecondFactorRow(**{**factor, "recovery": recovery})
-        return UserRow(**fields)
+        return user_row_of(fields)
 
     async def session(self, session: str) -> SessionRow | None:
         """A sign-in; None once it is forgotten."""

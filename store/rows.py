@@ -125,6 +125,16 @@ class UserRow:
         return not (self.disabled or self.deleted or self.suspended or self.pending)
 
 
+def user_row_of(fields: dict[str, Any]) -> UserRow:
+    """The row of a user from its stored fields."""
+    for name in ("second_factor", "begun"):
+        factor = fields.get(name)
+        if factor is not None:
+            recovery = tuple(factor["recovery"])
+            fields[name] = SecondFactorRow(**{**factor, "recovery": recovery})
+    return UserRow(**fields)
+
+
 @dataclass(frozen=True, slots=True)
 class DirectoryRow:
     """A tenant's directory as of `applied`; without settings there is none any more. `secret` is the

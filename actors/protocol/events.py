@@ -12,6 +12,15 @@ from actors.protocol.commands import IncidentLink
 from actors.protocol.event import MaybeRole, Structured
 from actors.protocol.findings import Finding
 from actors.protocol.markings import Clearance, Marking
+from actors.protocol.nats_credential_events import (
+    NatsCredentialAdopted,
+    NatsCredentialCut,
+    NatsCredentialEvent,
+    NatsCredentialMade,
+    NatsCredentialRevoked,
+    NatsCredentialRotated,
+    NatsCredentialSigned,
+)
 from actors.protocol.people_events import (
     InvitationAccepted,
     InvitationRevoked,
@@ -36,7 +45,21 @@ from actors.protocol.second_factor_events import (
     SecondFactorRemoved,
     SecondFactorReset,
 )
-from actors.protocol.tenancy import FirstAdministrator, TenantProfile
+from actors.protocol.tenancy_events import (
+    ManagedTenantEvent,
+    TenantAdopted,
+    TenantChanged,
+    TenantCreated,
+    TenantDeletionCancelled,
+    TenantDeletionRequested,
+    TenantDestroyed,
+    TenantDestructionBegun,
+    TenantGranted,
+    TenantLocked,
+    TenantRequested,
+    TenantResumed,
+    TenantSuspended,
+)
 
 MESSAGE = "message"
 
@@ -277,134 +300,6 @@ class EvidenceRead(Structured):
     details: dict[str, str]
 
 
-class TenantRequested(Structured):
-    kind: ClassVar[str] = "tenant_requested"
-    tenant: str
-    profile: TenantProfile
-    administrator: FirstAdministrator | None
-
-
-class TenantAdopted(Structured):
-    kind: ClassVar[str] = "tenant_adopted"
-    tenant: str
-    name: str
-
-
-class TenantCreated(Structured):
-    kind: ClassVar[str] = "tenant_created"
-    tenant: str
-
-
-class TenantChanged(Structured):
-    kind: ClassVar[str] = "tenant_changed"
-    tenant: str
-    before: TenantProfile
-    after: TenantProfile
-
-
-class TenantSuspended(Structured):
-    kind: ClassVar[str] = "tenant_suspended"
-    tenant: str
-    reason: str
-
-
-class TenantResumed(Structured):
-    kind: ClassVar[str] = "tenant_resumed"
-    tenant: str
-
-
-class TenantDeletionRequested(Structured):
-    """The keys may be destroyed from `due_ms` (Unix milliseconds) on."""
-
-    kind: ClassVar[str] = "tenant_deletion_requested"
-    tenant: str
-    reason: str
-    due_ms: int
-
-
-class TenantDeletionCancelled(Structured):
-    kind: ClassVar[str] = "tenant_deletion_cancelled"
-    tenant: str
-
-
-class TenantDestructionBegun(Structured):
-    kind: ClassVar[str] = "tenant_destruction_begun"
-    tenant: str
-
-
-class TenantDestroyed(Structured):
-    kind: ClassVar[str] = "tenant_destroyed"
-    tenant: str
-
-
-class TenantGranted(Structured):
-    """What a user of the platform tenant may read of a tenant, as somebody of which role."""
-
-    kind: ClassVar[str] = "tenant_granted"
-    tenant: str
-    user: str
-    former: Role | None
-    granted: Role | None
-
-
-class TenantLocked(Structured):
-    """Nobody of this tenant signs in any more, or everybody does again."""
-
-    kind: ClassVar[str] = "tenant_locked"
-    locked: bool
-    reason: str
-
-
-class NatsCredentialMade(Structured):
-    """A key that an external system is to sign in with; the token is signed by the provisioner."""
-
-    kind: ClassVar[str] = "nats_credential_made"
-    credential: str
-    name: str
-    public_key: str
-    sources: tuple[str, ...]
-    expires_ms: int | None
-
-
-class NatsCredentialAdopted(Structured):
-    """The key that provisioning made with the tenant; its token is signed already."""
-
-    kind: ClassVar[str] = "nats_credential_adopted"
-    credential: str
-    name: str
-    public_key: str
-
-
-class NatsCredentialRotated(Structured):
-    """`successor` is in the place of `credential`, which works until `until_ms`."""
-
-    kind: ClassVar[str] = "nats_credential_rotated"
-    credential: str
-    successor: str
-    public_key: str
-    until_ms: int
-    expires_ms: int | None
-
-
-class NatsCredentialSigned(Structured):
-    kind: ClassVar[str] = "nats_credential_signed"
-    credential: str
-    token: str = Field(repr=False)
-
-
-class NatsCredentialRevoked(Structured):
-    kind: ClassVar[str] = "nats_credential_revoked"
-    credential: str
-    reason: str
-
-
-class NatsCredentialCut(Structured):
-    """The servers refuse the revoked key, and have cut off who used it."""
-
-    kind: ClassVar[str] = "nats_credential_cut"
-    credential: str
-
-
 RoomEventType = (
     MessagePosted
     | MarkedMessagePosted
@@ -417,26 +312,6 @@ RoomEventType = (
     | RoomReopened
     | FindingRecorded
     | CommandRefused
-)
-ManagedTenantEvent = (
-    TenantRequested
-    | TenantAdopted
-    | TenantCreated
-    | TenantChanged
-    | TenantSuspended
-    | TenantResumed
-    | TenantDeletionRequested
-    | TenantDeletionCancelled
-    | TenantDestructionBegun
-    | TenantDestroyed
-)
-NatsCredentialEvent = (
-    NatsCredentialMade
-    | NatsCredentialAdopted
-    | NatsCredentialRotated
-    | NatsCredentialSigned
-    | NatsCredentialRevoked
-    | NatsCredentialCut
 )
 TenantEventType = (
     UserCreated

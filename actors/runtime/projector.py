@@ -4,15 +4,11 @@ from actors.protocol.events import (
     DirectoryPut,
     DirectoryRemoved,
     EventType,
-    ManagedTenantEvent,
-    NatsCredentialEvent,
-    NatsCredentialRotated,
     PasswordChanged,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
     SessionsEnded,
-    TenantGranted,
     UserChanged,
     UserCreated,
     UserDeleted,
@@ -22,6 +18,10 @@ from actors.protocol.events import (
     UserSynchronised,
 )
 from actors.protocol.ids import PLATFORM_TENANT, TENANT_ROOM
+from actors.protocol.nats_credential_events import (
+    NatsCredentialEvent,
+    NatsCredentialRotated,
+)
 from actors.protocol.nats_credentials import NatsCredential
 from actors.protocol.people_events import (
     InvitationAccepted,
@@ -43,6 +43,7 @@ from actors.protocol.second_factor_events import (
     SecondFactorReset,
 )
 from actors.protocol.tenancy import ManagedTenant
+from actors.protocol.tenancy_events import ManagedTenantEvent, TenantGranted
 from actors.room.state import RoomState
 from actors.runtime.mailbox import Mailbox
 from actors.tenant.state import CustomRole, Invitation, SecondFactor, TenantState, User

@@ -6,6 +6,20 @@ from actors.protocol.events import (
     DirectoryPut,
     DirectoryRemoved,
     EventType,
+    PasswordChanged,
+    SessionEnded,
+    SessionOpened,
+    SessionRefreshed,
+    SessionsEnded,
+    UserChanged,
+    UserCreated,
+    UserDeleted,
+    UserDisabled,
+    UserEnabled,
+    UserPasswordRehashed,
+    UserSynchronised,
+)
+from actors.protocol.nats_credential_events import (
     NatsCredentialAdopted,
     NatsCredentialCut,
     NatsCredentialEvent,
@@ -13,11 +27,19 @@ from actors.protocol.events import (
     NatsCredentialRevoked,
     NatsCredentialRotated,
     NatsCredentialSigned,
-    PasswordChanged,
-    SessionEnded,
-    SessionOpened,
-    SessionRefreshed,
-    SessionsEnded,
+)
+from actors.protocol.people_events import (
+    PeopleEvent,
+)
+from actors.protocol.second_factor_events import (
+    RecoveryCodesReplaced,
+    SecondFactorBegun,
+    SecondFactorConfirmed,
+    SecondFactorPolicySet,
+    SecondFactorRemoved,
+    SecondFactorReset,
+)
+from actors.protocol.tenancy_events import (
     TenantAdopted,
     TenantChanged,
     TenantCreated,
@@ -30,24 +52,6 @@ from actors.protocol.events import (
     TenantRequested,
     TenantResumed,
     TenantSuspended,
-    UserChanged,
-    UserCreated,
-    UserDeleted,
-    UserDisabled,
-    UserEnabled,
-    UserPasswordRehashed,
-    UserSynchronised,
-)
-from actors.protocol.people_events import (
-    PeopleEvent,
-)
-from actors.protocol.second_factor_events import (
-    RecoveryCodesReplaced,
-    SecondFactorBegun,
-    SecondFactorConfirmed,
-    SecondFactorPolicySet,
-    SecondFactorRemoved,
-    SecondFactorReset,
 )
 from actors.tenant import (
     accounts,

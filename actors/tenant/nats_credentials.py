@@ -9,7 +9,8 @@ from typing import Final, assert_never
 
 from actors.protocol.commands import ManageNatsCredential
 from actors.protocol.errors import ErrorCode, Rejection
-from actors.protocol.events import (
+from actors.protocol.limits import NATS_CREDENTIALS_LIVING_MAX, NATS_CREDENTIALS_MAX
+from actors.protocol.nats_credential_events import (
     NatsCredentialAdopted,
     NatsCredentialCut,
     NatsCredentialEvent,
@@ -18,7 +19,6 @@ from actors.protocol.events import (
     NatsCredentialRotated,
     NatsCredentialSigned,
 )
-from actors.protocol.limits import NATS_CREDENTIALS_LIVING_MAX, NATS_CREDENTIALS_MAX
 from actors.protocol.nats_credentials import (
     AdoptKey,
     ConfirmCut,

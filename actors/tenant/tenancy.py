@@ -9,21 +9,6 @@ from typing import Final, assert_never
 
 from actors.protocol.commands import GrantTenant, LockTenant, ManageTenant
 from actors.protocol.errors import ErrorCode, Rejection
-from actors.protocol.events import (
-    ManagedTenantEvent,
-    TenantAdopted,
-    TenantChanged,
-    TenantCreated,
-    TenantDeletionCancelled,
-    TenantDeletionRequested,
-    TenantDestroyed,
-    TenantDestructionBegun,
-    TenantGranted,
-    TenantLocked,
-    TenantRequested,
-    TenantResumed,
-    TenantSuspended,
-)
 from actors.protocol.ids import PLATFORM_TENANT
 from actors.protocol.limits import MANAGED_TENANTS_MAX, PROFILE_BYTES_MAX
 from actors.protocol.permissions import Permission
@@ -41,6 +26,21 @@ from actors.protocol.tenancy import (
     Suspend,
     TenantProfile,
     TenantStatus,
+)
+from actors.protocol.tenancy_events import (
+    ManagedTenantEvent,
+    TenantAdopted,
+    TenantChanged,
+    TenantCreated,
+    TenantDeletionCancelled,
+    TenantDeletionRequested,
+    TenantDestroyed,
+    TenantDestructionBegun,
+    TenantGranted,
+    TenantLocked,
+    TenantRequested,
+    TenantResumed,
+    TenantSuspended,
 )
 from actors.tenant.rights import may
 from actors.tenant.state import TenantState

@@ -16,7 +16,7 @@ from actors.protocol.envelope import Receipt
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import ROOM_PATTERN, TENANT_ROOM, TOKEN_PATTERN
 from actors.protocol.permissions import Permission
-from gateway.auth import SessionCheck, SignIn
+from gateway.auth import SignIn
 from gateway.directory_services import DirectoryServices
 from gateway.evidence import EvidenceReads
 from gateway.frames import rfc3339
@@ -27,6 +27,7 @@ from gateway.policy import ROUTES, Open, allows, refusal
 from gateway.rate_limits import Buckets
 from gateway.rooms import visible_room
 from gateway.second_factor import SecondFactors
+from gateway.session_check import SessionCheck
 from gateway.sockets import Sockets
 from gateway.tokens import Principal, Tokens
 from store.reader import Reader, TenantReader

@@ -18,8 +18,9 @@ from actors.runtime.jetstream import Bus
 from deploy.local.children import Child
 from deploy.local.stack import LocalStack
 from store.driver import MongoConnection
+from store.entries import StoredEntry
 from store.keys import KeyRing, RootKey
-from store.reader import StoredEntry, TenantReader
+from store.reader import TenantReader
 from store.verify import TenantVerdict, verify_tenant
 from tests.actors.people import OWNER, Person
 

@@ -13,8 +13,8 @@ from actors.ingest.qradar import finding_of
 from actors.protocol.codec import body_of
 from actors.protocol.limits import CONTENT_BYTES_MAX, JSON_DEPTH_MAX
 from deploy.provision.tenants import create_tenant, open_platform
+from store.entries import StoredEntry
 from store.mongo import EVENTS, tenant_database
-from store.reader import StoredEntry
 from tests.actors.offenses import offense
 from tests.actors.running import Place
 from tests.support.eventually import eventually

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from actors.protocol.codec import content_of
 from actors.protocol.commands import ManageNatsCredential
 from actors.protocol.errors import ErrorCode, Rejection
-from actors.protocol.events import NatsCredentialMade
 from actors.protocol.limits import NATS_CREDENTIALS_LIVING_MAX, NATS_CREDENTIALS_MAX
+from actors.protocol.nats_credential_events import NatsCredentialMade
 from actors.protocol.nats_credentials import NatsCredential, publish_subjects
 from actors.protocol.roles import Role
 from actors.tenant.decide import decide

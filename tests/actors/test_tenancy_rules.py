@@ -21,10 +21,11 @@ from actors.protocol.commands import (
     UpdateUser,
 )
 from actors.protocol.errors import ErrorCode, Rejection
-from actors.protocol.events import SessionEnded, TenantGranted, TenantRequested
+from actors.protocol.events import SessionEnded
 from actors.protocol.limits import MANAGED_TENANTS_MAX
 from actors.protocol.roles import Role
 from actors.protocol.tenancy import STATUSES, ManagedTenant, ProfileChange, TenantProfile
+from actors.protocol.tenancy_events import TenantGranted, TenantRequested
 from actors.tenant.decide import decide
 from actors.tenant.evolve import evolve
 from actors.tenant.state import Session, TenantState, User

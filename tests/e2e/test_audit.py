@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from actors.protocol.ids import TENANT_ROOM
-from store.reader import Selection
+from store.entries import Selection
 from tests.e2e.clients import Client, Json
 from tests.e2e.system import PASSWORD, Company
 

@@ -13,8 +13,8 @@ from actors.protocol.ids import TENANT_ROOM
 from deploy.local.process import LOOPBACK, free_port
 from gateway.directory.stored import kept
 from store.driver import MongoConnection
+from store.entries import Selection
 from store.mongo import tenant_database
-from store.reader import Selection
 from tests.e2e.clients import Client, Json
 from tests.e2e.employers import PATH, Employer, told
 from tests.e2e.system import Company, Gateway

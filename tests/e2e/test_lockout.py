@@ -6,7 +6,7 @@ import orjson
 
 from actors.protocol.ids import TENANT_ROOM
 from gateway.passwords import hash_password
-from store.reader import StoredEntry
+from store.entries import StoredEntry
 from tests.e2e.clients import Client, Json
 from tests.e2e.system import ARGON2_MEMORY_KIB, PASSWORD, Company, Gateway
 from tests.support.eventually import eventually

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from actors.protocol.events import MESSAGE
-from store.reader import StoredEntry
+from store.entries import StoredEntry
 
 NEVER: Final = 2**63
 FINDINGS_MAX: Final = 50

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from store.reader import StoredEntry
+from store.entries import StoredEntry
 from tests.faults.checker import NEVER, History, Operation, Seen, check
 from tests.support.chains import Chain
 

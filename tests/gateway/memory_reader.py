@@ -13,7 +13,7 @@ from actors.runtime.projector import (
     second_factor_row,
     user_row,
 )
-from store.reader import Selection, StoredEntry
+from store.entries import Selection, StoredEntry
 from store.rows import (
     REGISTRATION,
     SECOND_FACTOR,

@@ -12,7 +12,7 @@ from actors.protocol.roles import Role
 from gateway.tokens import new_principal
 from tests.gateway.asking import API
 from tests.gateway.serving import PASSWORD_HASH, Served, peopled, served
-from tests.gateway.world import NOW_MS, World, tenant_command
+from tests.gateway.world import NOW_MS, World, room_command, tenant_command
 
 CAST: Final = {
     "petra": Role.PLATFORM_ADMIN,
@@ -178,6 +178,24 @@ async def test_what_is_granted_is_read_and_each_reading_is_in_the_chain_of_who_i
     assert len(read) == 3
     mine = (await ask(it, "sam", "GET /auth/grants")).json()["items"]
     assert mine == [{"tenant": "globex", "role": "tenant_admin"}]
+
+
+async def test_a_clearance_of_the_platforms_tenant_opens_nothing_in_another(it: Served) -> None:
+    common = {"type": "create_room", "actor": "usr_tom", "role": Role.TENANT_ADMIN}
+    both = {"clearance": 3, "open_to": ["tenant_admin"]}
+    for room, clearance in (("room_low", 0), ("room_high", 1)):
+        create = room_command(**common, **both, name=room, room_clearance=clearance)
+        it.world.commit("globex", room, create)
+    session, cleared = "ses_sam_again", {"user": "usr_sam", "user_clearance": 3}
+    _commit(it.world, type="update_user", **cleared)
+    opened = {"session": session, "refresh": "0" * 64, "expires_ms": NOW_MS * 2}
+    _commit(it.world, type="open_session", user="usr_sam", **opened)
+    who = new_principal(PLATFORM_TENANT, "usr_sam", Role.ANALYST, session, clearance=3)
+    headers = {"Authorization": f"Bearer {it.tokens.access_token(who)}"}
+    listed = await it.http.get(f"{API}/tenants/globex/rooms", headers=headers)
+    assert [item["id"] for item in listed.json()["items"]] == ["room_low"]
+    hidden = await it.http.get(f"{API}/tenants/globex/rooms/room_high", headers=headers)
+    assert hidden.status_code == 404
 
 
 async def test_what_can_not_be_recorded_is_not_shown(it: Served) -> None:

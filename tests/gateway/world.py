@@ -31,7 +31,8 @@ from actors.tenant.evolve import evolve as evolve_tenant
 from actors.tenant.sessions import ended_by
 from actors.tenant.state import TenantState
 from gateway.history import entry_of
-from store.reader import Reader, StoredEntry, TenantReader
+from store.entries import StoredEntry
+from store.reader import Reader, TenantReader
 from store.rows import (
     LoginCandidate,
     ManagedTenantRow,

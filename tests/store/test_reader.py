@@ -10,10 +10,11 @@ import pytest
 from deploy.local.stack import LocalStack
 from store.contents import BLOCK_ITEMS_MAX
 from store.driver import Database, MongoConnection
+from store.entries import StoredEntry
 from store.keys import KeyRing, RootKey
 from store.log import TenantLog
 from store.mongo import CONTENTS, ROOM_KEYS
-from store.reader import Reader, StoredEntry, TenantReader
+from store.reader import Reader, TenantReader
 from store.record import RECORD_DOMAIN
 from tests.support.chains import Chain, Commit
 
