@@ -10,9 +10,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+import nkeys  # type: ignore[import-untyped]
+
 from actors.protocol.limits import STREAM_MESSAGE_BYTES_MAX
 from actors.protocol.nats_credentials import publish_subjects
 from actors.protocol.subjects import ingest_stream_subjects
+from deploy.provision.errors import ProvisionError
 from deploy.provision.nats_jwt import (
     Claims,
     KeyRole,
@@ -145,12 +148,23 @@ def ensure_tenant_credentials(secrets: Secrets, tenant: str) -> Path:
 
 
 def file_key(secrets: Secrets, tenant: str) -> str | None:
-    """The public key of the user in a tenant's credentials file; None if there is no file."""
+    """The public key of the user in a tenant's credentials file; None if there is no file.
+
+    Raises:
+        ProvisionError: it is no credentials file.
+    """
+    path = secrets.tenant_credentials_file(tenant)
     try:
-        _, seed = read_credentials(secrets.tenant_credentials_file(tenant).read_bytes())
+        _, seed = read_credentials(path.read_bytes())
+        return public_key(seed)
     except FileNotFoundError:
         return None
-    return public_key(seed)
+    except (ValueError, nkeys.NkeysError):
+        raise ProvisionError(
+            "bad_credentials_file",
+            f"{path} is no credentials file",
+            "put it back from a backup, or remove it and run 'wardroom provision'",
+        ) from None
 
 
 def external_user_token(secrets: Secrets, row: NatsCredentialRow, issued_at: int) -> str:

@@ -81,7 +81,8 @@ async def _asked(system: Client, state: int, order: str, offset: int) -> list[di
         await system.publish(CONNECTIONS, json.dumps(wanted).encode(), reply=inbox)
         while True:
             message = await subscription.next_msg(timeout=ANSWER_WAIT_S)
-            data = json.loads(message.data).get("data") or {}
+            # Empty where nobody answers.
+            data = json.loads(message.data or b"{}").get("data") or {}
             answers.append(
                 {"total": data.get("total", 0), "connections": data.get("connections") or []}
             )
