@@ -87,6 +87,7 @@ async def run_actors(settings: ProcessSettings) -> None:
             now_ms=now_ms,
             reach=armed(settings.failpoints),
             room_idle_s=settings.room_idle_s,
+            posts_per_second_author=settings.posts_per_second_author,
         )
         reader = Reader(connection, keys)
         client = await ActorClient.start(bus, settings.process_name, reader.lanes_of)

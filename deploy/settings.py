@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from actors.protocol.limits import DELETION_DAYS_MAX, ROOM_IDLE_S
+from actors.protocol.limits import DELETION_DAYS_MAX, POSTS_PER_SECOND_AUTHOR, ROOM_IDLE_S
 from store.driver import DriverName
 from store.keys import RootKey
 
@@ -52,6 +52,8 @@ class ProcessSettings(BaseSettings):
         log_format: json or console; auto is console on a terminal, else json.
         log_level: debug, info, warning or error.
         room_idle_s: seconds of silence after which a room leaves an actor's memory (actors).
+        posts_per_second_author: what one author may say in one room, whichever gateway he uses; a
+            minute's worth at once (actors).
         failpoints: fault tests only: `point:action:nth`, by comma.
         static_epoch: fault tests only: own every shard at this epoch and ask nobody.
         secrets_dir: the directory of keys and credentials, which no other process may read (provisioner).
@@ -89,6 +91,7 @@ class ProcessSettings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     room_idle_s: float = Field(default=ROOM_IDLE_S, gt=0)
+    posts_per_second_author: float = Field(default=POSTS_PER_SECOND_AUTHOR, gt=0)
     failpoints: str = ""
     static_epoch: int | None = None
     secrets_dir: Path | None = None

@@ -106,6 +106,9 @@ WORKER_TTL_S: Final = 4.0
 """Silence after which the shards of an actor process may be taken."""
 HEAD_BEACON_S: Final = 3.0
 """How often the head of an active room is announced, so that a lost last event is noticed."""
+POSTS_PER_SECOND_AUTHOR: Final = 500.0
+"""Messages of one author in one room. A person says one in seconds; a tool that reports a case says
+thousands at once, and then nothing for long."""
 ROOM_IDLE_S: Final = 300.0
 """Silence after which a room leaves the memory of its actor."""
 

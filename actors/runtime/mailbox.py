@@ -9,9 +9,14 @@ from actors.protocol.commands import Command, CreateRoom
 from actors.protocol.envelope import Receipt, entry_id
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import CommandRefused, EventType
-from actors.protocol.limits import CONTENT_BYTES_MAX, RECENT_COMMANDS_PER_ROOM
+from actors.protocol.limits import (
+    CONTENT_BYTES_MAX,
+    POSTS_PER_SECOND_AUTHOR,
+    RECENT_COMMANDS_PER_ROOM,
+)
 from actors.protocol.roles import Role
 from actors.room.state import Moment
+from actors.runtime.author_limits import AuthorLimits
 from actors.runtime.behaviour import Behaviour
 from store.chain import Draft, Head, Source, head_of
 from store.keys import RoomKey
@@ -63,6 +68,7 @@ class Mailbox:
         "head",
         "key",
         "lane",
+        "limits",
         "noted",
         "recent",
         "room",
@@ -70,8 +76,16 @@ class Mailbox:
         "used_at",
     )
 
-    def __init__(self, room: str, behaviour: Behaviour[Any], head: Head, key: RoomKey) -> None:
+    def __init__(
+        self,
+        room: str,
+        behaviour: Behaviour[Any],
+        head: Head,
+        key: RoomKey,
+        posts_per_second_author: float = POSTS_PER_SECOND_AUTHOR,
+    ) -> None:
         self.room = room
+        self.limits = AuthorLimits(posts_per_second_author)
         self.behaviour = behaviour
         self.head = head
         self.committed = head
@@ -101,6 +115,9 @@ class Mailbox:
         known = self.recall(command, mark)
         if known is not None:
             return known
+        refused = self.limits.refusal(command, now_ms)
+        if refused is not None:
+            return refused
         event = self.behaviour.decide(self.state, command, Moment(self.head.seq, now_ms))
         if isinstance(event, Rejection):
             if command.role is not Role.EXTERNAL or not self.head.seq:

@@ -111,7 +111,7 @@ class Mailboxes:
         behaviour = behaviour_of(room)
         head = await self._log.head(room)
         key = await self._services.keys.current_room_key(self._tenant, room, head.seq + 1)
-        mailbox = Mailbox(room, behaviour, head, key)
+        mailbox = Mailbox(room, behaviour, head, key, self._services.posts_per_second_author)
         snapshot = await self._projections.snapshot(room)
         if snapshot is not None and snapshot.applied <= head.seq:
             mailbox.state = behaviour.from_bytes(snapshot.state)

@@ -11,6 +11,7 @@ from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import CommandRefused, RoomCreated
 from actors.protocol.limits import CONTENT_BYTES_MAX, RECENT_COMMANDS_PER_ROOM
 from actors.protocol.roles import Role
+from actors.runtime.author_limits import AUTHORS_KEPT_MAX, BURST_S, AuthorLimits
 from actors.runtime.behaviour import ROOM
 from actors.runtime.mailbox import Mailbox, Proposal
 from store.chain import Head, Source, link
@@ -165,3 +166,55 @@ def test_a_room_that_is_created_knows_it_at_once(
     assert mailbox.state.exists
     assert mailbox.state.role_of(OWNER.name, Role.ANALYST) == "owner"
     assert RoomCreated.kind in ROOM.state_kinds
+
+
+def test_an_author_says_a_minutes_worth_at_once_and_then_at_the_permitted_rate() -> None:
+    limits = AuthorLimits(per_second=2)
+    taken = [limits.refusal(post(number), AT_MS) for number in range(int(2 * BURST_S) + 1)]
+    assert [refused for refused in taken if refused] == taken[-1:]
+    assert taken[-1] is not None
+    assert taken[-1].code is ErrorCode.TOO_MANY
+
+    assert limits.refusal(post(0), AT_MS + 499) is not None
+    assert limits.refusal(post(0), AT_MS + 500) is None
+    assert limits.refusal(post(0), AT_MS + 500) is not None
+
+
+def test_one_authors_limit_is_nobody_elses_and_systems_have_none() -> None:
+    limits = AuthorLimits(per_second=1 / BURST_S)
+    assert limits.refusal(post(1, who=OWNER), AT_MS) is None
+    assert limits.refusal(post(2, who=OWNER), AT_MS) is not None
+    assert limits.refusal(post(3, who=MEMBER), AT_MS) is None
+    for number in range(3):
+        assert limits.refusal(post(number, who=EXTERNAL), AT_MS) is None
+
+
+def test_a_clock_that_is_set_back_gives_nothing_and_takes_nothing() -> None:
+    limits = AuthorLimits(per_second=2 / BURST_S)
+    assert limits.refusal(post(1), AT_MS) is None
+    assert limits.refusal(post(2), AT_MS - 3_600_000) is None
+    assert limits.refusal(post(3), AT_MS - 3_600_000) is not None
+
+
+def test_authors_beyond_a_number_are_forgotten_longest_silent_first() -> None:
+    limits = AuthorLimits(per_second=1 / BURST_S)
+    people = [Person(f"user{number}", Role.ANALYST) for number in range(AUTHORS_KEPT_MAX + 1)]
+    for who in people:
+        assert limits.refusal(post(1, who=who), AT_MS) is None
+    assert limits.refusal(post(2, who=people[-1]), AT_MS) is not None
+    assert limits.refusal(post(2, who=people[0]), AT_MS) is None
+
+
+def test_a_message_that_comes_again_costs_nothing() -> None:
+    room_of_few = Mailbox("r1", ROOM, Head(), fresh_key(), 1 / BURST_S)
+    room_of_few.state = room()
+    first = decided(room_of_few, post(1), Source(0, 1, 0), AT_MS)
+    assert isinstance(first, Proposal)
+    scope = ("acme", "r1", 1)
+    record = link(scope, room_of_few.head, first.draft, AT_MS, bytes(SALT_BYTES))
+    room_of_few.advance(record, room_of_few.state, first.fingerprint)
+
+    assert isinstance(decided(room_of_few, post(1), Source(0, 2, 0), AT_MS), Receipt)
+    refused = decided(room_of_few, post(2), Source(0, 3, 0), AT_MS)
+    assert isinstance(refused, Rejection)
+    assert refused.code is ErrorCode.TOO_MANY
