@@ -171,6 +171,29 @@ async def test_a_credential_does_what_it_is_for_and_nothing_else(
             assert not await siem.may_subscribe(subject), subject
 
 
+async def test_an_answer_that_is_sent_to_another_source_arrives_nowhere(
+    company: Company, provisioning: Child, tmp_path: Path
+) -> None:
+    tom = await company.sign_in("tom")
+    new = await made(tom, sources=["qradar"])
+    async with signed_in(company.system, tmp_path, new["creds"]) as siem:
+        for number, reply in enumerate(("ingest.splunk.finding", "room.x.y.command", "")):
+            body = f"no offense {number}".encode()
+            await siem.client.publish("ingest.qradar.offense", body, reply=reply)
+        # JetStream answers before it takes the next one; this stands behind all answers there are.
+        await siem.client.jetstream().publish("ingest.qradar.offense", b"the last")
+
+    async def letters() -> list[str] | None:
+        async with company.system.reader() as reader:
+            tenant = await reader.tenant(company.tenant)
+            assert tenant is not None
+            found = [dict(letter) for letter in await tenant.dead_letters(100)]
+        return [str(each["subject"]) for each in found] if len(found) >= 4 else None
+
+    subjects = await eventually(letters, "what was no offense")
+    assert set(subjects) == {f"ingest.{company.tenant}.qradar.offense"}
+
+
 async def test_a_revoked_credential_is_cut_off_at_once_and_stays_out(
     company: Company, provisioning: Child, tmp_path: Path
 ) -> None:
