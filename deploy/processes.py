@@ -26,9 +26,11 @@ from connectors.runner import Connector
 from connectors.runner import run_connectors as run_all
 from connectors.vendors.demo_siem import DemoSiem
 from deploy.failpoints import armed
+from deploy.provision.credentials import CredentialKeeper
 from deploy.provision.errors import ProvisionError
 from deploy.provision.mongo_access import url_for
 from deploy.provision.nats_identity import ensure_credentials
+from deploy.provision.nats_uses import NatsUses
 from deploy.provision.provisioner import Provisioner, ensure_platform_tenant
 from deploy.provision.secrets import Secrets
 from deploy.provision.tenants import open_platform
@@ -49,6 +51,8 @@ from store.verify import RoomVerdict
 from store.verify import Verifier as Verification
 
 VERSION: Final = "0.1.0"
+USES_EVERY_S: Final = 5.0
+"""How often the NATS servers are asked who uses which credential."""
 
 log = structlog.get_logger(__name__)
 
@@ -141,14 +145,20 @@ async def run_provisioner(settings: ProcessSettings) -> None:
         own_url = url_for(mongo_url, "provisioner", secrets)
         connection = MongoConnection(own_url, app_name=settings.process_name)
         stack.push_async_callback(connection.close)
-        reader = Reader(connection, KeyRing(connection, RootKey(secrets.root_key())))
+        keys = KeyRing(connection, RootKey(secrets.root_key()))
+        reader = Reader(connection, keys)
         client = await ActorClient.start(bus, settings.process_name)
         provisioner = Provisioner(reader, client, now_ms)
+        keeper = CredentialKeeper(connection, keys, client, now_ms)
+        system_credentials = ensure_credentials(secrets, "system")
+        system = await Bus.connect(nats_url, system_credentials, f"{settings.process_name}-system")
+        stack.push_async_callback(system.close)
+        uses = NatsUses(connection)
         founded = False
 
         async def settle() -> None:
             nonlocal founded
-            if founded and await provisioner.is_settled():
+            if founded and await provisioner.is_settled() and await keeper.is_settled():
                 return
             replicas = settings.stream_replicas
             async with open_platform(
@@ -157,6 +167,7 @@ async def run_provisioner(settings: ProcessSettings) -> None:
                 await ensure_platform_tenant(platform)
                 founded = True
                 await provisioner.settle(platform)
+                await keeper.settle(platform)
 
         async def check_platform() -> None:
             if not founded:
@@ -164,7 +175,9 @@ async def run_provisioner(settings: ProcessSettings) -> None:
 
         checks = {**base_checks(bus, connection.ping), "platform": check_platform}
         await _serve_health(settings, checks, CollectorRegistry(), stack)
-        await _every(settings.provision_every_s, settle, stop)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_every(settings.provision_every_s, settle, stop))
+            tasks.create_task(_every(USES_EVERY_S, lambda: uses.look(system.client), stop))
     log.info("provisioner.stopped")
 
 

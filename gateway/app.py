@@ -48,6 +48,7 @@ from gateway.rest import (
     identity_provider,
     joining,
     members,
+    nats_credentials,
     oidc,
     parent_view,
     profile,
@@ -280,6 +281,7 @@ def _api() -> APIRouter:
     for noun in (
         *(auth, oidc, profile, second_factor, joining, users, directory, identity_provider),
         *(sessions, roles, rooms, members, entries, chain, audit, tenants, parent_view),
+        nats_credentials,
     ):
         api.include_router(noun.router())
     return api

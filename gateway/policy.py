@@ -132,6 +132,11 @@ ROUTES: Final[Mapping[str, Need]] = {
     "GET /rooms/{room}/verify": P.EVIDENCE_READ,
     "GET /audit-logs": P.AUDIT_READ,
     "GET /audit-logs/export": P.AUDIT_READ,
+    "GET /integrations/nats-credentials": P.INTEGRATIONS_READ,
+    "POST /integrations/nats-credentials": P.INTEGRATIONS_WRITE,
+    "GET /integrations/nats-credentials/{credential}": P.INTEGRATIONS_READ,
+    "POST /integrations/nats-credentials/{credential}/rotate": P.INTEGRATIONS_WRITE,
+    "DELETE /integrations/nats-credentials/{credential}": P.INTEGRATIONS_WRITE,
     # Outside /api/v1.
     "GET /livez": Open.PUBLIC,
     "GET /readyz": Open.PUBLIC,

@@ -39,6 +39,8 @@ TENANT_KEYS: Final = "tenant_keys"
 TOKEN_KEYS: Final = "token_keys"
 LOGINS: Final = "logins"
 MANAGED_TENANTS: Final = "managed_tenants"
+NATS_CREDENTIALS: Final = "nats_credentials"
+NATS_USES: Final = "nats_uses"
 
 SUSPENDING: Final = "suspending"
 SUSPENDED: Final = "suspended"
@@ -129,6 +131,9 @@ PLATFORM_INDEXES: Final[dict[str, tuple[IndexModel, ...]]] = {
     TOKEN_KEYS: (),
     LOGINS: (IndexModel([("login", ASCENDING)], name="by_login"),),
     MANAGED_TENANTS: (),
+    # Of all tenants in one place: the provisioner looks every half second whether something is due.
+    NATS_CREDENTIALS: (IndexModel([("due", ASCENDING)], name="by_due", sparse=True),),
+    NATS_USES: (),
 }
 
 READ: Final = ("find",)
@@ -182,6 +187,7 @@ ACTORS_ROLE: Final = Role(
         TENANT_KEYS: READ,
         LOGINS: MAINTAIN,
         MANAGED_TENANTS: MAINTAIN,
+        NATS_CREDENTIALS: MAINTAIN,
     },
 )
 GATEWAY_ROLE: Final = Role(
@@ -199,6 +205,8 @@ GATEWAY_ROLE: Final = Role(
         TOKEN_KEYS: READ,
         LOGINS: READ,
         MANAGED_TENANTS: READ,
+        NATS_CREDENTIALS: READ,
+        NATS_USES: READ,
     },
 )
 AUDITOR_ROLE: Final = Role(
@@ -213,8 +221,8 @@ PROVISIONER_ROLE: Final = Role(
     },
     platform={
         **dict.fromkeys(PLATFORM_INDEXES, PROVISION),
-        # A tenant ends with its key, and with the names of its people.
-        **dict.fromkeys((TENANT_KEYS, LOGINS), (*PROVISION, "remove")),
+        # A tenant ends with its key, the names of its people and what its systems signed in with.
+        **dict.fromkeys((TENANT_KEYS, LOGINS, NATS_CREDENTIALS, NATS_USES), (*PROVISION, "remove")),
     },
 )
 ROLES: Final = (ACTORS_ROLE, GATEWAY_ROLE, AUDITOR_ROLE, PROVISIONER_ROLE)

@@ -32,11 +32,13 @@ from store.mongo import (
     USERS,
     tenant_database,
 )
+from store.nats_credentials import save_nats_credential
 from store.rows import (
     DirectoryRow,
     IdentityProviderRow,
     InvitationRow,
     ManagedTenantRow,
+    NatsCredentialRow,
     PolicyRow,
     RoleRow,
     RoomRow,
@@ -53,6 +55,7 @@ class Projections:
     def __init__(self, connection: MongoConnection, keys: KeyRing, tenant: str) -> None:
         self._database = connection.database(tenant_database(tenant))
         self._platform = connection.database(PLATFORM_DATABASE)
+        self._connection = connection
         self._keys = keys
         self.tenant = tenant
 
@@ -218,6 +221,10 @@ class Projections:
         except DuplicateKeyError:
             # What stands there is newer, or somebody has written the first row in the same moment.
             await self._platform[MANAGED_TENANTS].replace_one(condition, fields)
+
+    async def save_nats_credential(self, row: NatsCredentialRow) -> None:
+        """Write a NATS credential, unless a newer row is there."""
+        await save_nats_credential(self._connection, self._keys, row)
 
     async def save_session(self, row: SessionRow) -> None:
         """Write a new sign-in. One that is there stays: an owner that was overtaken, or the replay of

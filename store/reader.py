@@ -25,6 +25,7 @@ from store.mongo import (
     sides_of_kinds,
     tenant_database,
 )
+from store.nats_credentials import NatsCredentials
 from store.opening import open_contents
 from store.people import PeopleReader
 from store.record import Record, place, record_of
@@ -57,6 +58,7 @@ class TenantReader:
         self.tenant = tenant
         self._keys = keys
         self._database: Database = connection.database(tenant_database(tenant))
+        self.nats_credentials = NatsCredentials(connection, keys, tenant)
         self.secrets = TenantSecrets(tenant, keys.tenant_cipher)
         self.people = PeopleReader(self._database, keys, tenant)
 

@@ -35,6 +35,36 @@ class ManagedTenantRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NatsCredentialRow:
+    """With what an external system of a tenant signs in to NATS, as of `applied`: `status` is pending,
+    active, revoking or revoked. Times are Unix milliseconds; there is no secret in it."""
+
+    tenant: str
+    credential: str
+    name: str
+    public_key: str
+    sources: tuple[str, ...]
+    status: str
+    created_ms: int
+    created_by: str
+    expires_ms: int | None
+    replaces: str | None
+    replaced_by: str | None
+    until_ms: int | None
+    revoked_ms: int | None
+    revoked_by: str | None
+    token: str | None = field(repr=False)
+    applied: int
+
+    @property
+    def due_ms(self) -> int | None:
+        """When the provisioner has something to do about it: now (0), at some time, or not at all."""
+        if self.status in ("pending", "revoking"):
+            return 0
+        return self.until_ms if self.status == "active" else None
+
+
+@dataclass(frozen=True, slots=True)
 class RoomRow:
     """A room as of `applied`, the last seq that was folded into it. `clearance` is what it takes to see it;
     it, `tlp` and `pap` are missing in rows of before there was such a thing."""

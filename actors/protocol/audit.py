@@ -116,6 +116,20 @@ AUDIT_KINDS: Final[Mapping[str, AuditKind]] = {
     "tenant_destroyed": _kind("tenant.confirm_destruction", "tenant", method="system"),
     "tenant_granted": _kind("tenant.grant", "tenant", "user former granted"),
     "tenant_locked": _kind("tenant.lock", "", "locked reason", method="system"),
+    "nats_credential_made": _kind(
+        "nats_credential.create", "credential", "name sources expires_ms"
+    ),
+    "nats_credential_adopted": _kind(
+        "nats_credential.adopt", "credential", "name", method="system"
+    ),
+    "nats_credential_rotated": _kind(
+        "nats_credential.rotate", "credential", "successor until_ms expires_ms"
+    ),
+    "nats_credential_signed": _kind("nats_credential.sign", "credential", method="system"),
+    "nats_credential_revoked": _kind("nats_credential.revoke", "credential", "reason"),
+    "nats_credential_cut": _kind(
+        "nats_credential.confirm_revocation", "credential", method="system"
+    ),
     "rejected": _kind("command.refuse", "", "code detail", outcome=REFUSED, method="nats"),
 }
 """Every kind that an auditor is shown more of than its name."""

@@ -21,6 +21,7 @@ from actors.protocol.limits import (
     SEALED_CHARS_MAX,
 )
 from actors.protocol.markings import Clearance
+from actors.protocol.nats_credentials import CredentialAction, CredentialId
 from actors.protocol.people_commands import PeopleCommand
 from actors.protocol.roles import Role
 from actors.protocol.room_commands import (
@@ -280,6 +281,14 @@ class LockTenant(Command):
     reason: Reason = ""
 
 
+class ManageNatsCredential(Command):
+    """Ask the tenant's actor for something about the credential of an external system."""
+
+    type: Literal["manage_nats_credential"] = "manage_nats_credential"
+    credential: CredentialId
+    action: CredentialAction
+
+
 TenantCommand = Annotated[
     CreateUser
     | UpdateUser
@@ -303,7 +312,8 @@ TenantCommand = Annotated[
     | PeopleCommand
     | ManageTenant
     | GrantTenant
-    | LockTenant,
+    | LockTenant
+    | ManageNatsCredential,
     Field(discriminator="type"),
 ]
 
@@ -327,6 +337,7 @@ __all__ = [
     "GrantTenant",
     "IncidentLink",
     "LockTenant",
+    "ManageNatsCredential",
     "ManageTenant",
     "MarkRoom",
     "OpenSession",

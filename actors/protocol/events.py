@@ -12,6 +12,15 @@ from actors.protocol.commands import IncidentLink
 from actors.protocol.event import MaybeRole, Structured
 from actors.protocol.findings import Finding
 from actors.protocol.markings import Clearance, Marking
+from actors.protocol.nats_credential_events import (
+    NatsCredentialAdopted,
+    NatsCredentialCut,
+    NatsCredentialEvent,
+    NatsCredentialMade,
+    NatsCredentialRevoked,
+    NatsCredentialRotated,
+    NatsCredentialSigned,
+)
 from actors.protocol.people_events import (
     InvitationAccepted,
     InvitationRevoked,
@@ -350,6 +359,7 @@ TenantEventType = (
     | ManagedTenantEvent
     | TenantGranted
     | TenantLocked
+    | NatsCredentialEvent
     | CommandRefused
 )
 EventType = RoomEventType | TenantEventType
@@ -413,6 +423,12 @@ STRUCTURED: dict[str, type[Structured]] = {
         TenantDestroyed,
         TenantGranted,
         TenantLocked,
+        NatsCredentialMade,
+        NatsCredentialAdopted,
+        NatsCredentialRotated,
+        NatsCredentialSigned,
+        NatsCredentialRevoked,
+        NatsCredentialCut,
     )
 }
 """Every structured kind."""

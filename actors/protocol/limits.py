@@ -43,6 +43,18 @@ DELETION_DAYS_MAX: Final = 3_650
 """Days between the wish to delete a tenant and the destruction of its keys."""
 MANAGED_TENANTS_MAX: Final = 1_000
 """Tenants of one platform, deleted ones included."""
+NATS_SOURCES_MAX: Final = 16
+"""Sources that one NATS credential names."""
+NATS_CREDENTIALS_LIVING_MAX: Final = 64
+"""NATS credentials of one tenant that are in use at a time: as many as it may have connections."""
+NATS_CREDENTIALS_MAX: Final = 1_000
+"""NATS credentials of one tenant that are in use, or whose revocation stands in the account's token: that
+one must stay well below the 1 MiB of a NATS message."""
+NATS_CREDENTIAL_LIFE_S_MAX: Final = 3_650 * 24 * 3600
+NATS_OVERLAP_S_MAX: Final = 7 * 24 * 3600
+"""Seconds that a replaced NATS credential may still work."""
+NATS_TOKEN_CHARS_MAX: Final = 8 * 1024
+"""Characters of a signed token; one with the most sources has about 2,500."""
 MEMBERS_MAX: Final = 5_000
 """People listed as members of one room."""
 ROLES_PER_TENANT_MAX: Final = 200

@@ -20,6 +20,11 @@ from actors.protocol.events import (
     UserSynchronised,
 )
 from actors.protocol.ids import PLATFORM_TENANT, TENANT_ROOM
+from actors.protocol.nats_credential_events import (
+    NatsCredentialEvent,
+    NatsCredentialRotated,
+)
+from actors.protocol.nats_credentials import NatsCredential
 from actors.protocol.people_events import (
     InvitationAccepted,
     InvitationRevoked,
@@ -52,6 +57,7 @@ from store.rows import (
     IdentityProviderRow,
     InvitationRow,
     ManagedTenantRow,
+    NatsCredentialRow,
     PolicyRow,
     RoleRow,
     RoomRow,
@@ -167,6 +173,27 @@ def managed_tenant_row(name: str, tenant: ManagedTenant, applied: int) -> Manage
     )
 
 
+def nats_credential_row(
+    tenant: str, name: str, held: NatsCredential, applied: int
+) -> NatsCredentialRow:
+    """A NATS credential's row."""
+    return NatsCredentialRow(tenant=tenant, credential=name, applied=applied, **held.model_dump())
+
+
+async def _project_nats_credentials(
+    projections: Projections, state: TenantState, applied: int, event: NatsCredentialEvent
+) -> None:
+    names = [event.credential]
+    if isinstance(event, NatsCredentialRotated):
+        names.append(event.successor)
+    for name in names:
+        held = state.nats_credentials.get(name)
+        # When the past is projected again, some of it is forgotten: their rows say so already.
+        if held is not None:
+            row = nats_credential_row(projections.tenant, name, held, applied)
+            await projections.save_nats_credential(row)
+
+
 def registration_row(state: TenantState, applied: int) -> PolicyRow:
     """The row of a tenant's policy of registration."""
     return PolicyRow(REGISTRATION, str(state.registration), applied)
@@ -278,6 +305,8 @@ async def _project_setting(
             if projections.tenant == PLATFORM_TENANT:
                 managed = managed_tenant_row(event.tenant, state.tenants[event.tenant], applied)
                 await projections.save_managed_tenant(managed)
+        case _ if isinstance(event, NatsCredentialEvent):
+            await _project_nats_credentials(projections, state, applied, event)
         case _:
             return
 

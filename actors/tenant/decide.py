@@ -7,6 +7,7 @@ from actors.protocol.commands import (
     EnableUser,
     EndSession,
     EndSessions,
+    ManageNatsCredential,
     OpenSession,
     RecordEvidenceRead,
     RecordFailedSignIns,
@@ -25,6 +26,7 @@ from actors.tenant import (
     enrolment,
     evidence,
     identity_provider,
+    nats_credentials,
     passwords,
     people,
     sessions,
@@ -71,6 +73,7 @@ def _by_subject(
         | identity_provider.ProviderCommand
         | enrolment.EnrolmentCommand
         | tenancy.TenancyCommand
+        | ManageNatsCredential
         | PeopleCommand
     ),
     now_ms: int,
@@ -81,6 +84,8 @@ def _by_subject(
         return identity_provider.decide(state, command)
     if isinstance(command, enrolment.EnrolmentCommand):
         return enrolment.decide(state, command)
+    if isinstance(command, ManageNatsCredential):
+        return nats_credentials.decide(state, command, now_ms)
     if isinstance(command, tenancy.TenancyCommand):
         return tenancy.decide(state, command, now_ms)
     return people.decide(state, command, now_ms)

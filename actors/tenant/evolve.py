@@ -21,6 +21,15 @@ from actors.protocol.events import (
     UserPasswordRehashed,
     UserSynchronised,
 )
+from actors.protocol.nats_credential_events import (
+    NatsCredentialAdopted,
+    NatsCredentialCut,
+    NatsCredentialEvent,
+    NatsCredentialMade,
+    NatsCredentialRevoked,
+    NatsCredentialRotated,
+    NatsCredentialSigned,
+)
 from actors.protocol.people_events import (
     PeopleEvent,
 )
@@ -51,6 +60,7 @@ from actors.tenant import (
     directory,
     enrolment,
     identity_provider,
+    nats_credentials,
     passwords,
     people,
     sessions,
@@ -96,6 +106,12 @@ STATE_KINDS = frozenset(
         TenantDestroyed,
         TenantGranted,
         TenantLocked,
+        NatsCredentialMade,
+        NatsCredentialAdopted,
+        NatsCredentialRotated,
+        NatsCredentialSigned,
+        NatsCredentialRevoked,
+        NatsCredentialCut,
     )
 ).union(people.STATE_KINDS)
 """Kinds that change the state."""
@@ -103,6 +119,8 @@ STATE_KINDS = frozenset(
 
 def evolve(state: TenantState, event: EventType, actor: str, at_ms: int) -> TenantState:
     """The state after `event`."""
+    if isinstance(event, NatsCredentialEvent):
+        return nats_credentials.evolve(state, event, actor, at_ms)
     match event:
         case UserCreated():
             return users.created(state, event)

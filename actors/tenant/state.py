@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from actors.protocol.markings import LOWEST
+from actors.protocol.nats_credentials import NatsCredential
 from actors.protocol.roles import Registration, Role
 from actors.protocol.tenancy import ManagedTenant
 
@@ -128,6 +129,7 @@ class TenantState:
     invitations: dict[str, Invitation] = field(default_factory=dict)
     locked: bool = False
     tenants: dict[str, ManagedTenant] = field(default_factory=dict)
+    nats_credentials: dict[str, NatsCredential] = field(default_factory=dict)
 
 
 def state_to_bytes(state: TenantState) -> bytes:
@@ -151,6 +153,10 @@ def state_to_bytes(state: TenantState) -> bytes:
     if state.tenants:
         fields["tenants"] = {
             name: tenant.model_dump(mode="json") for name, tenant in state.tenants.items()
+        }
+    if state.nats_credentials:
+        fields["nats_credentials"] = {
+            name: held.model_dump(mode="json") for name, held in state.nats_credentials.items()
         }
     return orjson.dumps(fields)
 
@@ -201,6 +207,10 @@ def state_from_bytes(data: bytes) -> TenantState:
         tenants={
             name: ManagedTenant.model_validate(tenant)
             for name, tenant in fields.get("tenants", {}).items()
+        },
+        nats_credentials={
+            name: NatsCredential.model_validate(held)
+            for name, held in fields.get("nats_credentials", {}).items()
         },
     )
 

@@ -21,6 +21,7 @@ from store.mongo import (
     SUSPENDING,
     TENANT_KEYS,
 )
+from store.nats_credentials import forget_nats_credentials
 
 
 async def begin_suspension(platform: Platform, tenant: str) -> None:
@@ -63,6 +64,7 @@ async def destroy(platform: Platform, tenant: str) -> None:
     await database[LOGINS].delete_many({"tenant": tenant})
     await database[TENANT_KEYS].delete_one({"_id": tenant})
     platform.reach("key_destroyed")
+    await forget_nats_credentials(platform.mongo, tenant)
     platform.secrets.forget_tenant(tenant)
     # Again: whoever looked between the first word and the end of the key may have it in memory.
     await tell_of_tenants(platform, tenant)

@@ -10,8 +10,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+import nkeys  # type: ignore[import-untyped]
+
 from actors.protocol.limits import STREAM_MESSAGE_BYTES_MAX
+from actors.protocol.nats_credentials import publish_subjects
 from actors.protocol.subjects import ingest_stream_subjects
+from deploy.provision.errors import ProvisionError
 from deploy.provision.nats_jwt import (
     Claims,
     KeyRole,
@@ -24,11 +28,16 @@ from deploy.provision.nats_jwt import (
 )
 from deploy.provision.nats_permissions import TENANT, TENANT_PUBLISH, USERS, Permissions
 from deploy.provision.secrets import NatsUser, Secrets
+from store.rows import NatsCredentialRow
 
 OPERATOR_NAME: Final = "wardroom"
 SYSTEM_ACCOUNT: Final = "SYS"
 CORE_ACCOUNT: Final = "CORE"
 INGEST_EXPORT: Final = "ingest.*.>"
+TENANT_ACCOUNT_PREFIX: Final = "T_"
+FOR_EVER_S: Final = 253_402_300_799
+"""The end of the year 9999, in seconds since 1970. No key is used again, so a revoked one stays so,
+whatever the clock said by which its token was signed."""
 
 UNLIMITED: Final = -1
 TENANT_CONNECTIONS_MAX: Final = 64
@@ -41,7 +50,12 @@ TENANT_PAYLOAD_BYTES_MAX: Final = STREAM_MESSAGE_BYTES_MAX
 
 def account_name(tenant: str) -> str:
     """What a tenant's account is called in the server's logs."""
-    return f"T_{tenant}"
+    return f"{TENANT_ACCOUNT_PREFIX}{tenant}"
+
+
+def tenant_of_account_name(name: str) -> str | None:
+    """The tenant whose account is called so; None if it is none of a tenant."""
+    return name.removeprefix(TENANT_ACCOUNT_PREFIX) if name[:2] == TENANT_ACCOUNT_PREFIX else None
 
 
 def operator_token(secrets: Secrets, issued_at: int) -> str:
@@ -71,9 +85,22 @@ def core_account_token(secrets: Secrets, issued_at: int) -> str:
 
 
 def tenant_account_token(
-    secrets: Secrets, tenant: str, issued_at: int, *, closed: bool = False
+    secrets: Secrets,
+    tenant: str,
+    issued_at: int,
+    *,
+    closed: bool = False,
+    refused: Iterable[str] = (),
 ) -> str:
-    """The token of a tenant's account: no streams, no exports, one import; `closed`: and no connections."""
+    """The token of a tenant's account: no streams, no exports, one import.
+
+    Args:
+        secrets: where the operator's and the accounts' seeds are.
+        tenant: its id.
+        issued_at: seconds since 1970.
+        closed: nobody is let in.
+        refused: public keys of its users that are revoked; who is in with one is cut off.
+    """
     bounds = {
         "conn": 0 if closed else TENANT_CONNECTIONS_MAX,
         "subs": TENANT_SUBSCRIPTIONS_MAX,
@@ -91,6 +118,9 @@ def tenant_account_token(
         "type": "service",
     }
     nats = _account({"limits": _limits(bounds), "imports": [service]})
+    revoked = dict.fromkeys(refused, FOR_EVER_S)
+    if revoked:
+        nats["revocations"] = revoked
     subject = public_key(secrets.tenant_seed(tenant))
     return sign(secrets.operator_seed(), subject, account_name(tenant), nats, issued_at)
 
@@ -115,6 +145,47 @@ def ensure_tenant_credentials(secrets: Secrets, tenant: str) -> Path:
     path = secrets.tenant_credentials_file(tenant)
     _ensure_user(secrets, path, secrets.tenant_seed(tenant), f"{tenant}-external", TENANT)
     return path
+
+
+def file_key(secrets: Secrets, tenant: str) -> str | None:
+    """The public key of the user in a tenant's credentials file; None if there is no file.
+
+    Raises:
+        ProvisionError: it is no credentials file.
+    """
+    path = secrets.tenant_credentials_file(tenant)
+    try:
+        _, seed = read_credentials(path.read_bytes())
+        return public_key(seed)
+    except FileNotFoundError:
+        return None
+    except (ValueError, nkeys.NkeysError):
+        raise ProvisionError(
+            "bad_credentials_file",
+            f"{path} is no credentials file",
+            "put it back from a backup, or remove it and run 'wardroom provision'",
+        ) from None
+
+
+def external_user_token(secrets: Secrets, row: NatsCredentialRow, issued_at: int) -> str:
+    """The token of an external system: it may publish for its sources, wait for the answers, and no more.
+
+    Args:
+        secrets: where the seed of the tenant's account is.
+        row: the credential.
+        issued_at: seconds since 1970.
+    """
+    permissions = Permissions(publish=publish_subjects(row.sources), subscribe=TENANT.subscribe)
+    bounds = {"subs": TENANT_SUBSCRIPTIONS_MAX, "payload": TENANT_PAYLOAD_BYTES_MAX}
+    expires_at = None if row.expires_ms is None else -(-row.expires_ms // 1_000)
+    return sign(
+        secrets.tenant_seed(row.tenant),
+        row.public_key,
+        row.credential,
+        _user(permissions) | bounds,
+        issued_at,
+        expires_at=expires_at,
+    )
 
 
 def ensure_all_credentials(secrets: Secrets) -> dict[NatsUser, Path]:

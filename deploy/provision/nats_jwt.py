@@ -13,6 +13,8 @@ from typing import Any, Final, cast
 
 import nkeys  # type: ignore[import-untyped]
 
+from actors.protocol.nats_credentials import credentials_text
+
 JWT_HEADER: Final = {"typ": "JWT", "alg": "ed25519-nkey"}
 JWT_VERSION: Final = 2
 SEED_BYTES: Final = 32
@@ -38,7 +40,15 @@ def public_key(seed: bytes) -> str:
     return cast(bytes, nkeys.from_seed(bytearray(seed)).public_key).decode()
 
 
-def sign(signer_seed: bytes, subject: str, name: str, nats: Claims, issued_at: int) -> str:
+def sign(
+    signer_seed: bytes,
+    subject: str,
+    name: str,
+    nats: Claims,
+    issued_at: int,
+    *,
+    expires_at: int | None = None,
+) -> str:
     """A signed token that says what `subject` (a public key) is and may do.
 
     Args:
@@ -47,6 +57,7 @@ def sign(signer_seed: bytes, subject: str, name: str, nats: Claims, issued_at: i
         name: for people and logs.
         nats: the claims under `nats`, without `version`.
         issued_at: seconds since 1970.
+        expires_at: seconds since 1970; None: it has no end.
     """
     claims: Claims = {
         "iat": issued_at,
@@ -55,6 +66,8 @@ def sign(signer_seed: bytes, subject: str, name: str, nats: Claims, issued_at: i
         "nats": {**nats, "version": JWT_VERSION},
         "sub": subject,
     }
+    if expires_at is not None:
+        claims["exp"] = expires_at
     claims["jti"] = base64.b32encode(hashlib.sha256(_json(claims)).digest()).rstrip(b"=").decode()
     signed = _base64url(_json(JWT_HEADER)) + b"." + _base64url(_json(claims))
     signature = nkeys.from_seed(bytearray(signer_seed)).sign(signed)
@@ -81,14 +94,7 @@ def says_the_same(one: str, other: str) -> bool:
 
 def credentials(token: str, seed: bytes) -> bytes:
     """A user's token and seed in the form of a NATS credentials file."""
-    return (
-        "-----BEGIN NATS USER JWT-----\n"
-        f"{token}\n"
-        "------END NATS USER JWT------\n\n"
-        "-----BEGIN USER NKEY SEED-----\n"
-        f"{seed.decode()}\n"
-        "------END USER NKEY SEED------\n"
-    ).encode()
+    return credentials_text(token, seed.decode()).encode()
 
 
 def read_credentials(content: bytes) -> tuple[str, bytes]:

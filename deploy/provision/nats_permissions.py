@@ -66,6 +66,8 @@ USERS: Final[dict[NatsUser, Permissions]] = {
             "$SYS.REQ.CLAIMS.DELETE",
             "$SYS.REQ.CLAIMS.LIST",
             "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP",
+            # Who is connected, and since when: what there is to know of the last use of a credential.
+            "$SYS.REQ.SERVER.PING.CONNZ",
         ),
         subscribe=(INBOX,),
     ),

@@ -50,6 +50,17 @@ SYSTEM: Final = Origin(method="system")
 AT_REST: Final = {"active": "", "suspended": SUSPENDED, "deleted": DESTROYED}
 """The stage at which nothing is left to be done for a status, whatever time it is."""
 
+FAILURES: Final = (
+    ProvisionError,
+    Refusal,
+    OutcomeUnknown,
+    NatsError,
+    PyMongoError,
+    StoreError,
+    OSError,
+)
+"""How a step may fail that is then left to the next pass."""
+
 Step = Callable[[Platform, ManagedTenantRow], Awaitable[None]]
 
 
@@ -124,18 +135,18 @@ class Provisioner:
     async def _suspend(self, platform: Platform, row: ManagedTenantRow) -> None:
         await begin_suspension(platform, row.tenant)
         reason = "suspended by the platform" if row.status == "suspended" else "to be deleted"
-        lock = LockTenant(**_who(), locked=True, reason=reason)
+        lock = LockTenant(**system_marks(), locked=True, reason=reason)
         # First: after it nobody comes in any more, and those who are in are sent out.
         await self._tell(row.tenant, lock)
         platform.reach("tenant_locked")
         database = platform.mongo.database(tenant_database(row.tenant))
         open_sessions = await database[SESSIONS].find({"ended": False}, {"user": 1}).to_list(None)
         for user in sorted({session["user"] for session in open_sessions}):
-            await self._tell(row.tenant, EndSessions(**_who(), user=user))
+            await self._tell(row.tenant, EndSessions(**system_marks(), user=user))
         await note_suspended(platform, row.tenant)
 
     async def _resume(self, platform: Platform, row: ManagedTenantRow) -> None:
-        await self._tell(row.tenant, LockTenant(**_who(), locked=False))
+        await self._tell(row.tenant, LockTenant(**system_marks(), locked=False))
         await end_suspension(platform, row.tenant)
 
     async def _begin_destruction(self, platform: Platform, row: ManagedTenantRow) -> None:
@@ -148,7 +159,7 @@ class Provisioner:
         await self._manage(row.tenant, Confirm(done="destroyed"))
 
     async def _manage(self, tenant: str, action: TenantAction) -> None:
-        command = ManageTenant(**_who(), tenant=tenant, action=action)
+        command = ManageTenant(**system_marks(), tenant=tenant, action=action)
         await self._tell(PLATFORM_TENANT, command)
 
     async def _tell(self, tenant: str, command: Command) -> None:
@@ -162,15 +173,7 @@ class Provisioner:
     async def _guarded(self, tenant: str, work: Awaitable[None]) -> None:
         try:
             await work
-        except (
-            ProvisionError,
-            Refusal,
-            OutcomeUnknown,
-            NatsError,
-            PyMongoError,
-            StoreError,
-            OSError,
-        ) as error:
+        except FAILURES as error:
             log.warning("tenant.not_settled", tenant=tenant, error=repr(error))
         else:
             log.info("tenant.settled", tenant=tenant)
@@ -182,7 +185,8 @@ async def ensure_platform_tenant(platform: Platform) -> None:
         await create_tenant(platform, PLATFORM_TENANT, PLATFORM_NAME, PLATFORM_LANES)
 
 
-def _who() -> dict[str, Any]:
+def system_marks() -> dict[str, Any]:
+    """What every command of a provisioner has."""
     return {
         "client_id": f"prv_{secrets.token_hex(12)}",
         "actor": PROVISIONER,

@@ -39,8 +39,9 @@ from deploy.provision.nats_streams import ensure_stream, ingest_config, shared_c
 from deploy.provision.secrets import NatsUser, Secrets
 from deploy.provision.token_keys import ensure_token_keys
 from store.driver import Collection, Document, MongoConnection
-from store.keys import RootKey
+from store.keys import KeyRing, RootKey
 from store.mongo import DESTROYED, PLATFORM_DATABASE, TENANTS
+from store.nats_credentials import NatsCredentials
 from store.rows import TenantRow
 
 LANES_MAX: Final = SHARDS
@@ -192,7 +193,7 @@ async def _ensure_tenant(platform: Platform, wanted: TenantRow) -> TenantRow:
         )
     await ensure_tenant_key(platform.mongo, platform.root_key(), tenant)
     platform.reach("tenant_key_made")
-    await _push_account_of_stage(platform, tenant, stage)
+    await push_account_of_stage(platform, tenant, stage)
     ensure_tenant_credentials(platform.secrets, tenant)
     platform.reach("tenant_account_made")
     await ensure_tenant_collections(platform.mongo, tenant)
@@ -206,12 +207,15 @@ async def _ensure_tenant(platform: Platform, wanted: TenantRow) -> TenantRow:
     return _tenant_row(document)
 
 
-async def _push_account_of_stage(platform: Platform, tenant: str, stage: str) -> None:
-    pushed = None
-    while pushed != stage:
-        await push_tenant_account(platform, tenant, closed=bool(stage))
-        # Whoever suspends notes it before he closes the account: one that was opened over that is seen.
-        pushed, stage = stage, await stage_of(platform, tenant)
+async def push_account_of_stage(platform: Platform, tenant: str, stage: str) -> None:
+    """Make the servers know a tenant's account as it shall be; `stage` is the tenant's as last read."""
+    pushed, wanted = None, (stage, await _refused_keys(platform, tenant))
+    while pushed != wanted and wanted[0] != DESTROYED:
+        await _push_tenant_account(platform, tenant, wanted[1], closed=bool(wanted[0]))
+        # Whoever suspends or revokes notes it before he tells the servers: if they were told otherwise
+        # in between, it is seen here.
+        present = (await stage_of(platform, tenant), await _refused_keys(platform, tenant))
+        pushed, wanted = wanted, present
 
 
 async def stage_of(platform: Platform, tenant: str) -> str:
@@ -222,8 +226,22 @@ async def stage_of(platform: Platform, tenant: str) -> str:
 
 async def push_tenant_account(platform: Platform, tenant: str, *, closed: bool) -> None:
     """Make the servers know a tenant's account; `closed`: nobody is let in, and who is in is cut off."""
-    token = tenant_account_token(platform.secrets, tenant, int(time()), closed=closed)
+    await _push_tenant_account(
+        platform, tenant, await _refused_keys(platform, tenant), closed=closed
+    )
+
+
+async def _push_tenant_account(
+    platform: Platform, tenant: str, refused: frozenset[str], *, closed: bool
+) -> None:
+    now_s = int(time())
+    token = tenant_account_token(platform.secrets, tenant, now_s, closed=closed, refused=refused)
     await push_account(platform.system, token)
+
+
+async def _refused_keys(platform: Platform, tenant: str) -> frozenset[str]:
+    keys = KeyRing(platform.mongo, platform.root_key())
+    return await NatsCredentials(platform.mongo, keys, tenant).refused_keys(int(time() * 1_000))
 
 
 async def tell_of_tenants(platform: Platform, tenant: str) -> None:

@@ -17,6 +17,7 @@ WALLS: Final[dict[str, tuple[str, ...]]] = {
     "httpx": ("connectors/http.py",),
     "nats": ("actors/", "deploy/"),
     "fastapi": ("gateway/",),
+    "nkeys": ("deploy/provision/", "gateway/nats_keys.py"),
     "argon2": ("gateway/passwords.py",),
     "ldap3": ("gateway/directory/ldap.py",),
     "jwt": ("gateway/tokens.py", "gateway/oidc/id_token.py"),

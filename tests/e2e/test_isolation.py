@@ -164,6 +164,11 @@ ROUTES: Final[dict[str, Probe]] = {
     "GET /tenants/{tenant}/rooms/{room}/entries": Probe(),
     "GET /tenants/{tenant}/users": Probe(),
     "GET /tenants/{tenant}/audit-logs": Probe(),
+    "GET /integrations/nats-credentials": Probe(),
+    "POST /integrations/nats-credentials": Probe({"name": "Planted"}),
+    "GET /integrations/nats-credentials/{credential}": Probe(),
+    "POST /integrations/nats-credentials/{credential}/rotate": Probe({}),
+    "DELETE /integrations/nats-credentials/{credential}": Probe(),
 }
 """Every route of the OpenAPI document."""
 

@@ -28,6 +28,7 @@ from store.rows import (
 )
 from store.sealing import KEY_BYTES, Cipher
 from store.tenant_secrets import TenantSecrets
+from tests.gateway.memory_nats_credentials import MemoryNatsCredentials
 
 if TYPE_CHECKING:
     from tests.gateway.world import MemoryRoom, World
@@ -45,6 +46,7 @@ class MemoryTenantReader:
 
     def __init__(self, world: "World", tenant: str) -> None:
         self.tenant = tenant
+        self.nats_credentials = MemoryNatsCredentials(world, tenant)
         self._world = world
         self.secrets = TenantSecrets(tenant, self._cipher_of)
 

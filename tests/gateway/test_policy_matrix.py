@@ -29,6 +29,7 @@ PLACE: Final = {
     "session": "ses_only",
     "invitation": "inv_only",
     "tenant": "only",
+    "credential": "nat_only",
 }
 """What the slots of paths are filled with: things of the first tenant only."""
 OUTSIDE: Final = (
@@ -132,6 +133,8 @@ def _peopled() -> World:
     do("invite_user", invitation=PLACE["invitation"], expires_ms=NOW_MS * 2, **invited)
     provider = {"issuer": "https://id.acme.example", "client_id": "w", "default_role": "viewer"}
     do("put_identity_provider", settings=provider, secret="")
+    key = {"do": "make", "name": "SIEM", "public_key": "U" + "A" * 55}
+    do("manage_nats_credential", credential=PLACE["credential"], action=key)
     do("disable_user", user="usr_disabled")
     do("end_sessions", user="usr_ended")
     members = dict.fromkeys(

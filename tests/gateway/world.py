@@ -122,6 +122,7 @@ class World:
         self.broken_commit: Exception | None = None
         self.held: list[tuple[str, str, Command]] | None = None
         self.announcing = True
+        self.provisioning = True
         self.used_keys: set[str] = set()
         self.ears: dict[int, Callable[[str, list[str]], None]] = {}
         self.reply_handlers: dict[str, Callable[[Reply], None]] = {}
