@@ -10,6 +10,7 @@ import pytest
 
 from actors.protocol.roles import Role
 from deploy.local.children import CHECKOUT, Child
+from deploy.local.stack import LocalStack
 from deploy.provision.errors import ProvisionError
 from store.driver import MongoConnection
 from store.errors import KeyMissing
@@ -28,9 +29,18 @@ from tests.e2e.platform import (
     provisioner,
     settled,
 )
-from tests.e2e.system import PASSWORD, Company, System
+from tests.e2e.system import PASSWORD, Company, System, running
 from tests.e2e.test_ingest import SUBJECT, external_system, incident
 from tests.support.eventually import PATIENCE_S
+
+
+@pytest.fixture(scope="module")
+async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
+    """On servers of its own: who provisions everything meets every tenant there is, such as those that
+    other tests have tampered with."""
+    directory = tmp_path_factory.mktemp("platform")
+    async with LocalStack(directory) as stack, running(stack, actors=1, gateways=2) as system:
+        yield system
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,8 @@ from gateway.tokens import Principal, new_principal
 from tests.gateway.serving import PASSWORD_HASH, Client, Served, peopled, served
 from tests.gateway.world import NOW_MS, World, room_command, tenant_command
 
+pytestmark = pytest.mark.slow
+
 PLACE: Final = {
     "room": "room_only",
     "user": "usr_only",
