@@ -84,9 +84,22 @@ class Record:
         """The record as MongoDB keeps it."""
         return {
             "_id": place(self.room, self.seq),
-            **self.header(),
+            "v": RECORD_VERSION,
+            "tenant": self.tenant,
+            "room": self.room,
+            "seq": self.seq,
+            "epoch": self.epoch,
             "prev": self.prev,
+            "kind": self.kind,
+            "actor": self.actor,
+            "at": self.at,
+            "client_id": self.client_id,
+            "target": self.target,
             "commit": self.commit,
+            "content_length": self.content_length,
+            "lane": self.lane,
+            "src": self.src,
+            "index": self.index,
             "hash": self.hash,
         }
 

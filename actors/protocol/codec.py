@@ -58,7 +58,8 @@ def recorded_fingerprint(kind: str, content: bytes | None, target: int | None) -
 
 def target_of(event: EventType) -> int | None:
     """The seq that an event points at."""
-    return event.thread if isinstance(event, MessagePosted | MarkedMessagePosted) else None
+    # A tuple: `A | B` would make a type of its own at every call.
+    return event.thread if isinstance(event, (MessagePosted, MarkedMessagePosted)) else None
 
 
 def event_of(kind: str, content: bytes, target: int | None) -> EventType | None:

@@ -1,6 +1,7 @@
 """Who somebody is in a tenant and in a room."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Role(StrEnum):
@@ -25,6 +26,10 @@ class Registration(StrEnum):
     CLOSED = "closed"
     WITH_APPROVAL = "with_approval"
     OPEN = "open"
+
+
+SYSTEMS: Final = frozenset({Role.EXTERNAL, Role.SYSTEM})
+"""Those that are no persons."""
 
 
 class RoomRole(StrEnum):

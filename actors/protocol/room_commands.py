@@ -39,7 +39,7 @@ class Post(Command):
     @property
     def is_marked(self) -> bool:
         """Whether it has a marking of its own."""
-        return any(value is not None for value in (self.entry_clearance, self.tlp, self.pap))
+        return not (self.entry_clearance is None and self.tlp is None and self.pap is None)
 
 
 class IncidentLink(BaseModel):

@@ -8,7 +8,7 @@ import orjson
 from actors.protocol.commands import Command, IncidentLink
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.markings import UNMARKED, Marking
-from actors.protocol.roles import Role, RoomRole
+from actors.protocol.roles import SYSTEMS, Role, RoomRole
 
 
 class Moment(NamedTuple):
@@ -71,8 +71,7 @@ def refusal_to_write(state: RoomState, user: str, role: Role) -> Rejection | Non
 def is_hidden(state: RoomState, command: Command) -> bool:
     """Whether a room needs more clearance than whoever asks has. It comes before all else: neither being
     a member nor an administrator grants what it refuses. Systems are no persons, and have none."""
-    is_person = command.role not in (Role.SYSTEM, Role.EXTERNAL)
-    return is_person and command.clearance < state.marking.clearance
+    return command.clearance < state.marking.clearance and command.role not in SYSTEMS
 
 
 def state_to_bytes(state: RoomState) -> bytes:

@@ -8,7 +8,7 @@ from typing import Final
 
 from actors.protocol.commands import Command, Post
 from actors.protocol.errors import ErrorCode, Rejection
-from actors.protocol.roles import Role
+from actors.protocol.roles import SYSTEMS
 
 BURST_S: Final = 60.0
 AUTHORS_KEPT_MAX: Final = 1_000
@@ -28,12 +28,12 @@ class AuthorLimits:
 
     def refusal(self, command: Command, now_ms: int) -> Rejection | None:
         """Take one message out of its author's bucket at a time (Unix ms), or say why not."""
-        if not isinstance(command, Post) or command.role in (Role.SYSTEM, Role.EXTERNAL):
+        if not isinstance(command, Post) or command.role in SYSTEMS:
             return None
         left, since_ms = self._left.get(command.actor, (self._size, now_ms))
         # Time may run backwards after a correction of the clock; that gives nothing and takes nothing.
-        gained = max(0, now_ms - since_ms) * self._per_second / MS_PER_S
-        left = min(self._size, left + gained)
+        if now_ms > since_ms:
+            left = min(self._size, left + (now_ms - since_ms) * self._per_second / MS_PER_S)
         if left < 1:
             return Rejection(
                 ErrorCode.TOO_MANY,
