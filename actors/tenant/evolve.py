@@ -1,59 +1,35 @@
 """What an event does to a tenant. Pure."""
 
 from dataclasses import replace
+from typing import get_args
 
 from actors.protocol.events import (
-    DirectoryPut,
-    DirectoryRemoved,
+    CommandRefused,
     EventType,
-    IdentityProviderPut,
-    IdentityProviderRemoved,
+    EvidenceRead,
     PasswordChanged,
     SessionEnded,
     SessionOpened,
     SessionRefreshed,
     SessionsEnded,
+    SignInFailed,
+    TenantEventType,
     UserChanged,
     UserCreated,
     UserDeleted,
     UserDisabled,
     UserEnabled,
     UserPasswordRehashed,
-    UserSynchronised,
 )
 from actors.protocol.nats_credential_events import (
-    NatsCredentialAdopted,
-    NatsCredentialCut,
     NatsCredentialEvent,
-    NatsCredentialMade,
-    NatsCredentialRevoked,
-    NatsCredentialRotated,
-    NatsCredentialSigned,
 )
 from actors.protocol.people_events import (
     PeopleEvent,
+    RegistrationIgnored,
 )
 from actors.protocol.second_factor_events import (
-    RecoveryCodesReplaced,
-    SecondFactorBegun,
-    SecondFactorConfirmed,
     SecondFactorPolicySet,
-    SecondFactorRemoved,
-    SecondFactorReset,
-)
-from actors.protocol.tenancy_events import (
-    TenantAdopted,
-    TenantChanged,
-    TenantCreated,
-    TenantDeletionCancelled,
-    TenantDeletionRequested,
-    TenantDestroyed,
-    TenantDestructionBegun,
-    TenantGranted,
-    TenantLocked,
-    TenantRequested,
-    TenantResumed,
-    TenantSuspended,
 )
 from actors.tenant import (
     accounts,
@@ -69,51 +45,10 @@ from actors.tenant import (
 )
 from actors.tenant.state import TenantState
 
+ONLY_RECORDED = (SignInFailed, EvidenceRead, CommandRefused, RegistrationIgnored)
 STATE_KINDS = frozenset(
-    model.kind
-    for model in (
-        UserCreated,
-        UserChanged,
-        UserDisabled,
-        UserEnabled,
-        UserDeleted,
-        PasswordChanged,
-        UserPasswordRehashed,
-        SessionsEnded,
-        SessionOpened,
-        SessionRefreshed,
-        SessionEnded,
-        DirectoryPut,
-        DirectoryRemoved,
-        UserSynchronised,
-        IdentityProviderPut,
-        IdentityProviderRemoved,
-        SecondFactorBegun,
-        SecondFactorConfirmed,
-        SecondFactorRemoved,
-        SecondFactorReset,
-        RecoveryCodesReplaced,
-        SecondFactorPolicySet,
-        TenantRequested,
-        TenantAdopted,
-        TenantCreated,
-        TenantChanged,
-        TenantSuspended,
-        TenantResumed,
-        TenantDeletionRequested,
-        TenantDeletionCancelled,
-        TenantDestructionBegun,
-        TenantDestroyed,
-        TenantGranted,
-        TenantLocked,
-        NatsCredentialMade,
-        NatsCredentialAdopted,
-        NatsCredentialRotated,
-        NatsCredentialSigned,
-        NatsCredentialRevoked,
-        NatsCredentialCut,
-    )
-).union(people.STATE_KINDS)
+    model.kind for model in get_args(TenantEventType) if model not in ONLY_RECORDED
+)
 """Kinds that change the state."""
 
 

@@ -31,22 +31,6 @@ from actors.protocol.people_events import (
 from actors.tenant import invitations, registration, roles
 from actors.tenant.state import TenantState
 
-STATE_KINDS = frozenset(
-    model.kind
-    for model in (
-        RoleCreated,
-        RoleChanged,
-        RoleDeleted,
-        RegistrationSet,
-        UserRegistered,
-        UserApproved,
-        UserInvited,
-        InvitationRevoked,
-        InvitationAccepted,
-    )
-)
-"""Kinds that change the state."""
-
 
 def decide(state: TenantState, command: PeopleCommand, now_ms: int) -> PeopleEvent | Rejection:
     """What a command makes of a tenant."""
