@@ -17,7 +17,6 @@ from actors.protocol.fetching import Fetch, nobody_answers
 from actors.protocol.limits import FRAME_BYTES_MAX
 from gateway import errors
 from gateway.auth import Proofs, SignIn
-from gateway.connection import SocketServices
 from gateway.cors import allow_origins
 from gateway.directories import Directories
 from gateway.directory.addresses import judged_addresses
@@ -66,6 +65,7 @@ from gateway.session_check import SessionCheck
 from gateway.settings import GatewaySettings
 from gateway.sign_in_guard import SignInGuard
 from gateway.socket import SocketEndpoint
+from gateway.socket_services import SocketServices
 from gateway.sockets import Sockets
 from gateway.tasks import Background
 from gateway.token_keys import ReadKeys, follow_keys
@@ -170,25 +170,34 @@ def create_app(services: GatewayServices) -> FastAPI:
         directory=directory.services,
         second_factors=second_factors,
         oidc=_oidc_services(services),
-        joining=Joining(
-            services.reader,
-            services.actors,
-            passwords,
-            settings.newcomers_at_once_address,
-            services.clock,
-        ),
+        joining=_joining(services, passwords),
         session_limit=Buckets("session", settings.requests_per_second_session, services.clock),
         tenant_deletion_days=settings.tenant_deletion_days,
     )
+    _guard_edge(app, services)
+    app.include_router(_api())
+    app.include_router(_health(services, tokens, app).router())
+    app.router.routes.append(WebSocketRoute("/ws/v1", SocketEndpoint(sockets, settings).serve))
+    return app
+
+
+def _guard_edge(app: FastAPI, services: GatewayServices) -> None:
+    settings = services.settings
     addresses = Buckets("address", settings.requests_per_second_address, services.clock)
     app.add_middleware(AddressLimit, buckets=addresses)
     allow_origins(app, settings.allowed_origins)
     app.add_middleware(SecurityHeaders, tls=settings.tls)
     errors.install(app, services.unavailable)
-    app.include_router(_api())
-    app.include_router(_health(services, tokens, app).router())
-    app.router.routes.append(WebSocketRoute("/ws/v1", SocketEndpoint(sockets, settings).serve))
-    return app
+
+
+def _joining(services: GatewayServices, passwords: PasswordCheck) -> Joining:
+    return Joining(
+        services.reader,
+        services.actors,
+        passwords,
+        services.settings.newcomers_at_once_address,
+        services.clock,
+    )
 
 
 @dataclass(frozen=True, slots=True)

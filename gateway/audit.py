@@ -13,7 +13,7 @@ from actors.protocol.ids import TENANT_ROOM
 from gateway.frames import rfc3339
 from gateway.inaccessible import Veil
 from store.entries import Selection, StoredEntry
-from store.reader import TenantReader
+from store.tenant_reader import TenantReader
 
 CHUNK_RECORDS: Final = 200
 """Records whose contents are opened at a time when a filter looks into them."""

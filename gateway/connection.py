@@ -9,19 +9,15 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import orjson
 import structlog
 
-from actors.client import ActorClient
 from actors.protocol.envelope import Reply, RoomEvent
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.permissions import Permission
-from gateway.fanout import Fanout
-from gateway.feed import Follower, RoomFeed
+from gateway.following import Following
 from gateway.frames import (
     AnyFrame,
     BadFrame,
@@ -35,38 +31,22 @@ from gateway.frames import (
     encode_text_frame,
     read_frame,
 )
-from gateway.history import RoomHistory, entry_of
+from gateway.history import entry_of
 from gateway.limits import HELLO_TIMEOUT_S, SESSION_CHECK_S
-from gateway.metrics import GatewayMetrics
 from gateway.outlet import Outlet
 from gateway.policy import DENIED, FRAMES, Open, allows
-from gateway.replay import Replayer
 from gateway.rooms import no_such_room, visible_room
 from gateway.session import Session, SessionState, refusal_of_text
-from gateway.session_check import SessionCheck
-from gateway.settings import GatewaySettings
-from gateway.tokens import Principal, Tokens
+from gateway.socket_services import SocketServices
+from gateway.tokens import Principal
 from gateway.websocket_protocol import CloseCode, WardroomWebSocket
 from store.entries import StoredEntry
-from store.reader import TenantReader
+from store.tenant_reader import TenantReader
 
 log = structlog.get_logger(__name__)
 
 REF_PREFIX = "ws"
 ROLE_CHANGED = "your role was changed; say hello again and resume"
-
-
-@dataclass(frozen=True, slots=True)
-class SocketServices:
-    """What all sockets of a gateway share."""
-
-    actors: ActorClient
-    tokens: Tokens
-    sessions: SessionCheck
-    fanout: Fanout
-    replayer: Replayer
-    settings: GatewaySettings
-    metrics: GatewayMetrics
 
 
 class Connection:
@@ -86,7 +66,9 @@ class Connection:
         self._inbox: deque[bytes] = deque()
         self._busy = False
         self._full = False
-        self._settled = asyncio.Event()
+        self._following = Following(
+            self._session, self._out, services, spawn=self._spawn, settle=self._settle
+        )
         self._checked_at = self._loop.time()
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -142,9 +124,9 @@ class Connection:
             case PostFrame():
                 self._post(frame)
             case Subscribe():
-                self._in_turn(self._subscribe(frame))
+                self._in_turn(self._follow(frame))
             case Unsubscribe() if frame.room in self._session.subscriptions:
-                self._in_turn(self._unsubscribe(frame.room))
+                self._in_turn(self._following.end(frame.room))
             case Unsubscribe():
                 self._out.reject_for(no_such_room(), frame.room)
             case Hello():
@@ -297,8 +279,11 @@ class Connection:
             self._full = True
             self._pace()
 
+    async def _follow(self, frame: Subscribe) -> None:
+        await self._following.begin(frame, *self._signed_in())
+
     def _settle(self, room: str, client_id: str) -> None:
-        self._settled.set()
+        self._following.posts_settled.set()
         if self._session.settle(room, client_id) and self._full and self._session.has_room:
             self._full = False
             self._pace()
@@ -341,69 +326,6 @@ class Connection:
         feed.on_event(RoomEvent(seq, []))
         return True
 
-    # Following --------------------------------------------------------------------------------
-
-    async def _subscribe(self, frame: Subscribe) -> None:
-        room = frame.room
-        try:
-            feed, follower = await self._joined(room)
-        except Exception as error:
-            self._out.reject_for(error, room)
-            return
-        self._session.subscriptions[room] = (feed, follower)
-        self._spawn(self._replay(feed, follower, frame.after))
-
-    async def _joined(self, room: str) -> tuple[RoomFeed, Follower]:
-        principal, reader = self._signed_in()
-        refused = self._session.refusal_to_follow(room)
-        if refused is not None:
-            raise Refusal(refused.code, refused.detail)
-        row = await visible_room(reader, principal, room)
-        await self._unsubscribe(room)
-        follower = Follower(
-            user=principal.user,
-            listed_only=principal.role not in row.open_to,
-            write=self._out.write,
-            settle=partial(self._settle, room),
-            evict=partial(self._evicted, room),
-            clearance=principal.clearance,
-        )
-        history = RoomHistory(reader, room)
-        feed = await self._services.fanout.join(principal.tenant, history, row.applied, follower)
-        # The row may have been read before a removal that the feed is past already.
-        listed = feed.is_member(principal.user, row.applied, principal.user in row.members)
-        hidden = feed.clearance_now(row.applied, row.clearance) > principal.clearance
-        if hidden or (follower.listed_only and not listed):
-            self._services.fanout.leave(principal.tenant, feed, follower)
-            raise no_such_room()
-        return feed, follower
-
-    async def _replay(self, feed: RoomFeed, follower: Follower, after: int | None) -> None:
-        try:
-            await self._services.replayer.run(feed, follower, after, self._out.drained)
-        except Exception as error:
-            if not follower.ended:
-                self._leave(feed.history.room)
-                self._out.reject_for(error, feed.history.room)
-
-    async def _unsubscribe(self, room: str) -> None:
-        # What was posted before shows as an entry only as long as the room is followed.
-        while room in self._session.subscriptions and self._session.has_posts_in(room):
-            self._settled.clear()
-            await self._settled.wait()
-        self._leave(room)
-
-    def _evicted(self, room: str, reason: Refusal) -> None:
-        self._leave(room)
-        self._out.reject(reason.code, reason.detail, room)
-
-    def _leave(self, room: str) -> None:
-        principal = self._session.principal
-        subscription = self._session.subscriptions.pop(room, None)
-        if principal is not None and subscription is not None:
-            self._services.fanout.leave(principal.tenant, *subscription)
-        self._settled.set()
-
     # Tasks ------------------------------------------------------------------------------------
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -425,7 +347,6 @@ class Connection:
         self._protocol.sink = None
         if self._deadline is not None:
             self._deadline.cancel()
-        for room in list(self._session.subscriptions):
-            self._leave(room)
+        self._following.end_all()
         for task in self._tasks:
             task.cancel()

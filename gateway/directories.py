@@ -6,8 +6,8 @@ from gateway.directory.addresses import AddressesOf
 from gateway.directory.directory import Directory
 from gateway.directory.errors import DirectoryError, Trouble
 from gateway.directory.settings import DirectorySettings
-from gateway.directory.stored import settings_of
-from store.reader import TenantReader
+from gateway.directory.stored import KEPT
+from store.tenant_reader import TenantReader
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class Directories:
         if known is not None and row is not None and known[0] == row.applied:
             return known[1]
         try:
-            settings = await settings_of(reader, row)
+            settings = await KEPT.settings_of(reader, row)
         except ValueError as error:
             log.warning("directory.settings_unusable", tenant=reader.tenant, error=str(error))
             raise DirectoryError(Trouble.NOT_AS_SET, "the settings can't be used") from None

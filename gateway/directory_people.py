@@ -19,8 +19,8 @@ from gateway.directories import Directories
 from gateway.directory.directory import Directory
 from gateway.directory.errors import DirectoryError, Trouble
 from gateway.directory.people import Denied, DirectoryUser
-from store.reader import TenantReader
 from store.rows import UserRow
+from store.tenant_reader import TenantReader
 
 log = structlog.get_logger(__name__)
 

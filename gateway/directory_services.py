@@ -1,7 +1,7 @@
 """What REST handlers use to set a directory and to test it."""
 
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,19 +13,20 @@ from gateway.directory.errors import DirectoryError
 from gateway.directory.people import Finding
 from gateway.directory.settings import DirectorySettings
 from gateway.directory_sync import DirectorySync
-from store.reader import TenantReader
+from gateway.one_test import OneTest
+from store.tenant_reader import TenantReader
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class DirectoryServices:
-    """`testing` are the tenants whose directory is being tested."""
+    """A tenant's directory is tested once at a time."""
 
     directories: Directories
     sync: DirectorySync
     spawn: Callable[[Coroutine[Any, Any, None]], None]
-    testing: set[str] = field(default_factory=set)
+    one_test: OneTest = field(default_factory=OneTest)
 
     async def findings(self, tenant: str, settings: DirectorySettings) -> list[Finding]:
         """What is to be said of a directory of these settings.
@@ -33,7 +34,7 @@ class DirectoryServices:
         Raises:
             Refusal: `TOO_MANY`: a test of the tenant's is under way; `UNAVAILABLE`: it was cut off.
         """
-        with self._one_test(tenant), closing(self.directories.opened(settings)) as directory:
+        with self.one_test.of(tenant), closing(self.directories.opened(settings)) as directory:
             try:
                 return await directory.check()
             except DirectoryError as error:
@@ -43,14 +44,3 @@ class DirectoryServices:
     def synchronise(self, reader: TenantReader) -> None:
         """Have a tenant's users be as its directory says, soon."""
         self.spawn(self.sync.tenant(reader))
-
-    @contextmanager
-    def _one_test(self, tenant: str) -> Iterator[None]:
-        # A test may hold threads for minutes, and somebody else's server decides how long.
-        if tenant in self.testing:
-            raise Refusal(ErrorCode.TOO_MANY, "a test is under way; wait for its end")
-        self.testing.add(tenant)
-        try:
-            yield
-        finally:
-            self.testing.discard(tenant)

@@ -8,8 +8,9 @@ that name, would show the passwords of one tenant's people to whoever administer
 from actors.protocol.commands import Origin
 from actors.protocol.ids import PLATFORM_TENANT, is_tenant_id
 from gateway.directory_people import DirectoryPeople
-from store.reader import Reader, TenantReader
+from store.reader import Reader
 from store.rows import UserRow
+from store.tenant_reader import TenantReader
 
 
 class DirectorySignIn:

@@ -15,8 +15,9 @@ from gateway.directories import Directories
 from gateway.directory.errors import DirectoryError
 from gateway.directory_people import NO_DIRECTORY, DirectoryPeople
 from gateway.limits import DIRECTORY_TENANTS_AT_ONCE, DIRECTORY_USERS_AT_ONCE, PAGE_ITEMS_MAX
-from store.reader import Reader, TenantReader
+from store.reader import Reader
 from store.rows import UserRow
+from store.tenant_reader import TenantReader
 
 log = structlog.get_logger(__name__)
 

@@ -3,7 +3,7 @@
 from actors.protocol.codec import body_of
 from actors.protocol.envelope import Entry
 from store.entries import StoredEntry
-from store.reader import TenantReader
+from store.tenant_reader import TenantReader
 
 
 def entry_of(stored: StoredEntry) -> Entry:

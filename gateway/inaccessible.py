@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from actors.protocol.audit import AuditFacts
-from store.reader import TenantReader
+from store.tenant_reader import TenantReader
 
 INACCESSIBLE: Final = "inaccessible"
 _ROOM: Final = "room"

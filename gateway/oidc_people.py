@@ -16,8 +16,8 @@ from actors.protocol.ids import TENANT_ROOM, derived_id
 from actors.protocol.roles import Role
 from gateway.oidc.errors import SignInRefused
 from gateway.oidc.person import Person
-from store.reader import TenantReader
 from store.rows import UserRow
+from store.tenant_reader import TenantReader
 
 log = structlog.get_logger(__name__)
 

@@ -1,24 +1,22 @@
 """What REST handlers use to sign people in at identity providers, to set one and to test it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from actors.protocol.errors import ErrorCode, Refusal
 from gateway.directory.people import Finding
 from gateway.oidc.findings import findings
 from gateway.oidc.providers import Providers
 from gateway.oidc.settings import ProviderSettings
 from gateway.oidc_sign_in import OidcSignIn
+from gateway.one_test import OneTest
 
 
 @dataclass(frozen=True, slots=True)
 class OidcServices:
-    """`testing` are the tenants whose provider is being tested."""
+    """A tenant's provider is tested once at a time."""
 
     providers: Providers
     sign_in: OidcSignIn
-    testing: set[str] = field(default_factory=set)
+    one_test: OneTest = field(default_factory=OneTest)
 
     async def findings(self, tenant: str, settings: ProviderSettings) -> list[Finding]:
         """What is to be said of a provider of these settings.
@@ -26,17 +24,6 @@ class OidcServices:
         Raises:
             Refusal: `TOO_MANY`: a test of the tenant's is under way.
         """
-        with self._one_test(tenant):
+        with self.one_test.of(tenant):
             provider = self.providers.made(settings)
             return await findings(provider, self.sign_in.redirect_uri(tenant))
-
-    @contextmanager
-    def _one_test(self, tenant: str) -> Iterator[None]:
-        # Somebody else's server decides how long it takes.
-        if tenant in self.testing:
-            raise Refusal(ErrorCode.TOO_MANY, "a test is under way; wait for its end")
-        self.testing.add(tenant)
-        try:
-            yield
-        finally:
-            self.testing.discard(tenant)

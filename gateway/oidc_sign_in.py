@@ -33,8 +33,9 @@ from gateway.oidc.person import Person, is_told, person_of
 from gateway.oidc.provider import Provider, Redemption, text_of
 from gateway.oidc.providers import Providers
 from gateway.oidc_people import OidcPeople
-from store.reader import Reader, TenantReader
+from store.reader import Reader
 from store.rows import UserRow
+from store.tenant_reader import TenantReader
 
 log = structlog.get_logger(__name__)
 

@@ -8,8 +8,8 @@ from actors.protocol.events import MarkedMessagePosted, RoomMarked
 from gateway.inaccessible import INACCESSIBLE
 from gateway.tokens import Principal
 from store.entries import Selection
-from store.reader import TenantReader
 from store.rows import RoomRow
+from store.tenant_reader import TenantReader
 
 
 def may_see(row: RoomRow, principal: Principal) -> bool:

@@ -25,8 +25,8 @@ from gateway.limits import (
     TOTP_STEP_S,
 )
 from gateway.sign_in_guard import SignInGuard
-from store.reader import TenantReader
 from store.rows import SecondFactorRow, UserRow
+from store.tenant_reader import TenantReader
 
 ISSUER: Final = "Wardroom"
 """What an authenticator shows above the name."""

@@ -11,7 +11,8 @@ from gateway.limits import (
     ENDED_SESSIONS_KEPT_MAX,
 )
 from gateway.tokens import Principal
-from store.reader import Reader, TenantReader
+from store.reader import Reader
+from store.tenant_reader import TenantReader
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 from actors.client import ActorClient
 from actors.protocol.envelope import Reply
-from gateway.connection import REF_PREFIX, ROLE_CHANGED, Connection, SocketServices
+from gateway.connection import REF_PREFIX, ROLE_CHANGED, Connection
 from gateway.limits import SWEEP_S
+from gateway.socket_services import SocketServices
 from gateway.websocket_protocol import CloseCode, WardroomWebSocket
 
 

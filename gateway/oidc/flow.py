@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from store.errors import SealBroken
-from store.reader import TenantReader
+from store.tenant_reader import TenantReader
 
 SEALED_AS: Final = "oidc"
 FLOW_S: Final = 600

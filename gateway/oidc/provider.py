@@ -15,7 +15,7 @@ from gateway.oidc.id_token import Expected, claims_of, header_of
 from gateway.oidc.keys import Key, KeySet, keys_of
 from gateway.oidc.metadata import BASIC, POST, Metadata, discovery_url, metadata_of
 from gateway.oidc.settings import ProviderSettings
-from gateway.oidc.stored import kept, secret_key
+from gateway.oidc.stored import KEPT
 from gateway.strict_json import StrictJsonError
 
 METADATA_FRESH_S: Final = 3_600.0
@@ -72,7 +72,7 @@ class Provider:
     @property
     def digest(self) -> str:
         """Which provider it is, and as which client it is asked."""
-        return secret_key(kept(self.settings))
+        return KEPT.destination(KEPT.shown(self.settings))
 
     async def metadata(self) -> Metadata:
         """What the provider says of itself.

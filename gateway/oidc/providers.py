@@ -9,8 +9,8 @@ from actors.protocol.fetching import Fetch
 from gateway.oidc.errors import ProviderError, Trouble
 from gateway.oidc.provider import Provider
 from gateway.oidc.settings import ProviderSettings
-from gateway.oidc.stored import settings_of
-from store.reader import TenantReader
+from gateway.oidc.stored import KEPT
+from store.tenant_reader import TenantReader
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class Providers:
         if known is not None and known[0] == row.applied:
             return known[1]
         try:
-            settings = await settings_of(reader, row)
+            settings = await KEPT.settings_of(reader, row)
         except ValueError as error:
             log.warning("oidc.settings_unusable", tenant=reader.tenant, error=str(error))
             raise ProviderError(Trouble.NOT_AS_SET, "the settings can't be used") from None

@@ -1,6 +1,5 @@
 """What every REST handler may depend on: the parts it uses, who is asking, and which page of a list."""
 
-import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -11,15 +10,13 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict
 
 from actors.client import ActorClient
-from actors.protocol.commands import Command, Origin
-from actors.protocol.envelope import Receipt
+from actors.protocol.commands import Origin
 from actors.protocol.errors import ErrorCode, Refusal
-from actors.protocol.ids import ROOM_PATTERN, TENANT_ROOM, TOKEN_PATTERN
+from actors.protocol.ids import ROOM_PATTERN, TOKEN_PATTERN
 from actors.protocol.permissions import Permission
 from gateway.auth import SignIn
 from gateway.directory_services import DirectoryServices
 from gateway.evidence import EvidenceReads
-from gateway.frames import rfc3339
 from gateway.joining import Joining
 from gateway.limits import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from gateway.oidc_services import OidcServices
@@ -31,8 +28,9 @@ from gateway.second_factor import SecondFactors
 from gateway.session_check import SessionCheck
 from gateway.sockets import Sockets
 from gateway.tokens import Principal, Tokens
-from store.reader import Reader, TenantReader
+from store.reader import Reader
 from store.rows import RoomRow
+from store.tenant_reader import TenantReader
 
 log = structlog.get_logger(__name__)
 
@@ -75,31 +73,6 @@ class Body(BaseModel):
     """A request body: nothing more than it says, no type bent."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class ReceiptView(BaseModel):
-    """Proof of a commit: where in its chain a change stands."""
-
-    room: str
-    seq: int
-    id: str
-    hash: str
-    prev: str
-    at: str
-    client_id: str
-
-
-def receipt_view(receipt: Receipt) -> ReceiptView:
-    """A receipt as clients see it."""
-    return ReceiptView(
-        room=receipt.room,
-        seq=receipt.seq,
-        id=receipt.id,
-        hash=receipt.hash,
-        prev=receipt.prev,
-        at=rfc3339(receipt.at_ms),
-        client_id=receipt.client_id,
-    )
 
 
 def _services(request: Request) -> RestServices:
@@ -186,23 +159,3 @@ IdempotencyKey = Annotated[
 ]
 Limit = Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX)]
 DEFAULT_LIMIT = PAGE_ITEMS_DEFAULT
-
-
-def client_id_of(key: str | None) -> str:
-    """The id under which a command is idempotent."""
-    return key if key is not None else secrets.token_urlsafe(16)
-
-
-async def send(services: RestServices, caller: Caller, room: str, command: Command) -> Receipt:
-    """Have a room's actor commit a command of the caller's, with his clearance; the tenant's own is told
-    where it came from.
-
-    Raises:
-        Refusal: it was not applied.
-        OutcomeUnknown: no receipt in time.
-    """
-    said: dict[str, Any] = {"clearance": caller.principal.clearance}
-    if room == TENANT_ROOM:
-        said["origin"] = caller.origin
-    command = command.model_copy(update=said)
-    return await services.actors.send(caller.principal.tenant, room, command)

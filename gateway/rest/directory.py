@@ -3,36 +3,29 @@
 The searching account's password goes in and never comes out: answers say that there is one.
 """
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal
 
-import orjson
 from fastapi import APIRouter
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, Field, StringConstraints
 
 from actors.protocol.commands import PutDirectory, RemoveDirectory
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.events import DirectoryPut
 from actors.protocol.ids import TENANT_ROOM
-from gateway.directory.people import Finding, Level
 from gateway.directory.settings import DirectorySettings
-from gateway.directory.stored import SEALED_AS, kept, opened_password, secret_key, settings_of
+from gateway.directory.stored import KEPT
 from gateway.limits import PASSWORD_CHARS_MAX
-from gateway.rest.access import (
-    Body,
-    Caller,
-    IdempotencyKey,
-    ReceiptView,
-    Services,
-    SignedIn,
-    client_id_of,
-    receipt_view,
-    send,
+from gateway.rest.access import Body, Caller, IdempotencyKey, Services, SignedIn
+from gateway.rest.commands import ReceiptView, by, receipt_view, send
+from gateway.rest.settings_with_secret import (
+    FindingView,
+    checked,
+    kept_settings,
+    sealed_once,
+    with_kept_secret,
 )
 from gateway.rest.strict import StrictRoute
 
-STANDS_IN: Final = "?"
-"""Stands for a password that is kept, until it is known whether it may be used."""
 CONNECT_S_MAX: Final = 15
 RECEIVE_S_MAX: Final = 30
 CALL_S_MAX: Final = 60
@@ -105,19 +98,6 @@ class DirectoryChanged(BaseModel):
     receipt: ReceiptView
 
 
-class FindingView(BaseModel):
-    """One finding: with an `error` people can't sign in."""
-
-    level: Level
-    code: str
-    text: str
-
-    @classmethod
-    def of(cls, finding: Finding) -> Self:
-        """A finding as it is shown."""
-        return cls(level=finding.level, code=finding.code, text=finding.text)
-
-
 class DirectoryTested(BaseModel):
     """What a test has found; `usable`: a server can be asked, and users are found."""
 
@@ -139,11 +119,9 @@ async def put_directory(
     """Have the people of the tenant sign in with a directory."""
     settings = await _wanted(body, caller)
     command = PutDirectory(
-        client_id=client_id_of(key),
-        actor=caller.principal.user,
-        role=caller.principal.role,
-        settings=kept(settings),
-        secret=await _secret(settings, caller, key),
+        **by(caller, key),
+        settings=KEPT.shown(settings),
+        secret=await sealed_once(KEPT, settings, caller, key, DirectoryPut.kind),
     )
     return DirectoryChanged(
         receipt=receipt_view(await send(services, caller, TENANT_ROOM, command))
@@ -154,9 +132,7 @@ async def delete_directory(
     caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> DirectoryChanged:
     """Ask no directory any more. Its users can't sign in then, and their sessions end."""
-    command = RemoveDirectory(
-        client_id=client_id_of(key), actor=caller.principal.user, role=caller.principal.role
-    )
+    command = RemoveDirectory(**by(caller, key))
     receipt = await send(services, caller, TENANT_ROOM, command)
     services.directory.synchronise(caller.reader)
     return DirectoryChanged(receipt=receipt_view(receipt))
@@ -169,12 +145,7 @@ async def check_directory(
     if body.settings is not None:
         settings: DirectorySettings | None = await _wanted(body.settings, caller)
     else:
-        try:
-            settings = await settings_of(caller.reader, await caller.reader.people.directory())
-        except ValueError:
-            raise Refusal(
-                ErrorCode.CONFLICT, "the settings are not usable; put them again"
-            ) from None
+        settings = await kept_settings(KEPT, caller, await caller.reader.people.directory())
     if settings is None:
         raise _no_directory()
     findings = await services.directory.findings(caller.principal.tenant, settings)
@@ -188,39 +159,10 @@ async def check_directory(
 async def _wanted(body: DirectoryToPut, caller: Caller) -> DirectorySettings:
     given = body.model_dump(exclude={"bind_password"})
     if body.bind_password is not None or not body.bind_dn:
-        return _checked({**given, "bind_password": body.bind_password or ""})
-    wanted = _checked({**given, "bind_password": STANDS_IN})
+        return checked(KEPT, given, body.bind_password or "")
     row = await caller.reader.people.directory()
-    password = await opened_password(caller.reader, kept(wanted), row.secret) if row else ""
-    if not password:
-        what = "give the password of bind_dn: there is none that was given for these servers"
-        raise RequestValidationError([{"loc": ("body", "bind_password"), "msg": what}])
-    return _checked({**given, "bind_password": password})
-
-
-def _checked(given: dict[str, Any]) -> DirectorySettings:
-    try:
-        return DirectorySettings.model_validate(given)
-    except ValidationError as error:
-        # Without what was put in: a password is among it.
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        faults = [{"loc": ("body", *item["loc"]), "msg": item["msg"]} for item in found]
-    raise RequestValidationError(faults)
-
-
-async def _secret(settings: DirectorySettings, caller: Caller, key: str | None) -> str:
-    """The sealed password: the very same when a request comes again, because no seal is made twice."""
-    password = settings.bind_password.get_secret_value()
-    if not password:
-        return ""
-    reader, wanted = caller.reader, kept(settings)
-    if key is not None:
-        before = await reader.by_client_id(TENANT_ROOM, caller.principal.user, key)
-        if before is not None and before.kind == DirectoryPut.kind and before.content is not None:
-            secret = orjson.loads(before.content)["secret"]
-            if await opened_password(reader, wanted, secret) == password:
-                return str(secret)
-    return await reader.secrets.sealed(SEALED_AS, secret_key(wanted), password)
+    otherwise = "give the password of bind_dn: there is none that was given for these servers"
+    return await with_kept_secret(KEPT, given, caller, row, otherwise)
 
 
 def _no_directory() -> Refusal:

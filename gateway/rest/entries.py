@@ -12,17 +12,8 @@ from actors.protocol.ids import ClientId
 from actors.protocol.markings import Clearance, Pap, PapName, Tlp, TlpName
 from gateway.frames import SEQ_MAX, Seq, encode_entry
 from gateway.history import entry_of
-from gateway.rest.access import (
-    DEFAULT_LIMIT,
-    Body,
-    Limit,
-    ReceiptView,
-    Services,
-    SignedIn,
-    VisibleRoom,
-    receipt_view,
-    send,
-)
+from gateway.rest.access import DEFAULT_LIMIT, Body, Limit, Services, SignedIn, VisibleRoom
+from gateway.rest.commands import ReceiptView, by, receipt_view, send
 from gateway.rest.strict import StrictRoute
 from gateway.rooms import require_clearance_up_to
 from gateway.session import refusal_of_text
@@ -107,9 +98,7 @@ async def post_entry(
     if refused is not None:
         raise Refusal(refused.code, refused.detail)
     command = Post(
-        client_id=body.client_id,
-        actor=caller.principal.user,
-        role=caller.principal.role,
+        **by(caller, body.client_id),
         body=body.body,
         thread=body.thread,
         entry_clearance=body.clearance,

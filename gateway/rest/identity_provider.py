@@ -3,12 +3,10 @@
 The client's secret goes in and never comes out: answers say that there is one.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import orjson
 from fastapi import APIRouter
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, Field, StringConstraints
 
 from actors.protocol.commands import PutIdentityProvider, RemoveIdentityProvider
 from actors.protocol.errors import ErrorCode, Refusal
@@ -17,19 +15,16 @@ from actors.protocol.ids import TENANT_ROOM
 from gateway.directory.people import Level
 from gateway.limits import PASSWORD_CHARS_MAX
 from gateway.oidc.settings import SESSION_HOURS_DEFAULT, ProviderSettings
-from gateway.oidc.stored import SEALED_AS, kept, opened_client_secret, secret_key, settings_of
-from gateway.rest.access import (
-    Body,
-    Caller,
-    IdempotencyKey,
-    ReceiptView,
-    Services,
-    SignedIn,
-    client_id_of,
-    receipt_view,
-    send,
+from gateway.oidc.stored import KEPT
+from gateway.rest.access import Body, Caller, IdempotencyKey, Services, SignedIn
+from gateway.rest.commands import ReceiptView, by, receipt_view, send
+from gateway.rest.settings_with_secret import (
+    FindingView,
+    checked,
+    kept_settings,
+    sealed_once,
+    with_kept_secret,
 )
-from gateway.rest.directory import FindingView
 from gateway.rest.strict import StrictRoute
 
 Text = Annotated[str, StringConstraints(max_length=512)]
@@ -114,11 +109,9 @@ async def put_identity_provider(
     """Have the people of the tenant sign in at an identity provider."""
     settings = await _wanted(body, caller)
     command = PutIdentityProvider(
-        client_id=client_id_of(key),
-        actor=caller.principal.user,
-        role=caller.principal.role,
-        settings=kept(settings),
-        secret=await _secret(settings, caller, key),
+        **by(caller, key),
+        settings=KEPT.shown(settings),
+        secret=await sealed_once(KEPT, settings, caller, key, IdentityProviderPut.kind),
     )
     receipt = await send(services, caller, TENANT_ROOM, command)
     return ProviderChanged(receipt=receipt_view(receipt))
@@ -128,9 +121,7 @@ async def delete_identity_provider(
     caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> ProviderChanged:
     """Use none any more. Whoever has signed in there can't refresh his tokens from then on."""
-    command = RemoveIdentityProvider(
-        client_id=client_id_of(key), actor=caller.principal.user, role=caller.principal.role
-    )
+    command = RemoveIdentityProvider(**by(caller, key))
     receipt = await send(services, caller, TENANT_ROOM, command)
     return ProviderChanged(receipt=receipt_view(receipt))
 
@@ -142,14 +133,8 @@ async def check_identity_provider(
     if body.settings is not None:
         settings: ProviderSettings | None = await _wanted(body.settings, caller)
     else:
-        try:
-            settings = await settings_of(
-                caller.reader, await caller.reader.people.identity_provider()
-            )
-        except ValueError:
-            raise Refusal(
-                ErrorCode.CONFLICT, "the settings are not usable; put them again"
-            ) from None
+        row = await caller.reader.people.identity_provider()
+        settings = await kept_settings(KEPT, caller, row)
     if settings is None:
         raise _no_provider()
     findings = await services.oidc.findings(caller.principal.tenant, settings)
@@ -161,41 +146,11 @@ async def check_identity_provider(
 
 async def _wanted(body: ProviderToPut, caller: Caller) -> ProviderSettings:
     given = body.model_dump(exclude={"client_secret"})
-    wanted = _checked({**given, "client_secret": body.client_secret or ""})
     if body.client_secret is not None:
-        return wanted
+        return checked(KEPT, given, body.client_secret)
     row = await caller.reader.people.identity_provider()
-    secret = await opened_client_secret(caller.reader, kept(wanted), row.secret) if row else ""
-    if not secret:
-        what = "give the secret of client_id, or an empty one: none was given for this issuer"
-        raise RequestValidationError([{"loc": ("body", "client_secret"), "msg": what}])
-    return _checked({**given, "client_secret": secret})
-
-
-def _checked(given: dict[str, Any]) -> ProviderSettings:
-    try:
-        return ProviderSettings.model_validate(given)
-    except ValidationError as error:
-        # Without what was put in: a secret is among it.
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        faults = [{"loc": ("body", *item["loc"]), "msg": item["msg"]} for item in found]
-    raise RequestValidationError(faults)
-
-
-async def _secret(settings: ProviderSettings, caller: Caller, key: str | None) -> str:
-    """The sealed secret: the very same when a request comes again, because no seal is made twice."""
-    secret = settings.client_secret.get_secret_value()
-    if not secret:
-        return ""
-    reader, wanted = caller.reader, kept(settings)
-    if key is not None:
-        before = await reader.by_client_id(TENANT_ROOM, caller.principal.user, key)
-        known = before is not None and before.kind == IdentityProviderPut.kind
-        if known and before is not None and before.content is not None:
-            sealed = str(orjson.loads(before.content)["secret"])
-            if await opened_client_secret(reader, wanted, sealed) == secret:
-                return sealed
-    return await reader.secrets.sealed(SEALED_AS, secret_key(wanted), secret)
+    otherwise = "give the secret of client_id, or an empty one: none was given for this issuer"
+    return await with_kept_secret(KEPT, given, caller, row, otherwise)
 
 
 def _no_provider() -> Refusal:

@@ -23,15 +23,12 @@ from gateway.rest.access import (
     Body,
     IdempotencyKey,
     Limit,
-    ReceiptView,
     Services,
     SignedIn,
     UserInPath,
-    client_id_of,
     origin_of,
-    receipt_view,
-    send,
 )
+from gateway.rest.commands import ReceiptView, by, receipt_view, send
 from gateway.rest.strict import StrictRoute
 from gateway.rest.users import Email, Name, NewPassword, RoleName, UserChanged, commit, role_of
 from store.rows import REGISTRATION
@@ -143,9 +140,7 @@ async def set_registration(
 ) -> PolicyChanged:
     """Let people register themselves, or no longer."""
     command = SetRegistration(
-        client_id=client_id_of(key),
-        actor=caller.principal.user,
-        role=caller.principal.role,
+        **by(caller, key),
         mode=Registration(body.mode),
     )
     receipt = await send(services, caller, TENANT_ROOM, command)
@@ -157,9 +152,7 @@ async def approve_user(
 ) -> UserChanged:
     """Let somebody in who has registered himself. To refuse him, delete the user."""
     command = ApproveUser(
-        client_id=client_id_of(key),
-        actor=caller.principal.user,
-        role=caller.principal.role,
+        **by(caller, key),
         user=user,
     )
     return await commit(services, caller, user, command)
@@ -217,9 +210,7 @@ async def revoke_invitation(
 ) -> InvitationChanged:
     """Have an invitation be good for nothing."""
     command = RevokeInvitation(
-        client_id=client_id_of(key),
-        actor=caller.principal.user,
-        role=caller.principal.role,
+        **by(caller, key),
         invitation=invitation,
     )
     receipt = await send(services, caller, TENANT_ROOM, command)

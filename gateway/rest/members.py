@@ -15,15 +15,12 @@ from gateway.rest.access import (
     Body,
     IdempotencyKey,
     Limit,
-    ReceiptView,
     Services,
     SignedIn,
     UserInPath,
     VisibleRoom,
-    client_id_of,
-    receipt_view,
-    send,
 )
+from gateway.rest.commands import ReceiptView, by, receipt_view, send
 from gateway.rest.rooms import RoomRoleName
 from gateway.rest.strict import StrictRoute
 
@@ -94,9 +91,7 @@ async def put_member(
     if known is None or known.deleted:
         raise Refusal(ErrorCode.NOT_FOUND, "no such user")
     command = PutMember(
-        client_id=client_id_of(key),
-        actor=caller.principal.user,
-        role=caller.principal.role,
+        **by(caller, key),
         user=user,
         room_role=RoomRole(body.role),
     )
@@ -113,9 +108,7 @@ async def remove_member(
 ) -> MemberChanged:
     """Take somebody out of a room. Nothing of his commits after it, and his sockets stop."""
     command = RemoveMember(
-        client_id=client_id_of(key),
-        actor=caller.principal.user,
-        role=caller.principal.role,
+        **by(caller, key),
         user=user,
     )
     receipt = await send(services, caller, row.room, command)

@@ -5,7 +5,6 @@ to sign a token for the public half is the provisioner; the answer waits for it 
 """
 
 import asyncio
-import os
 import time
 from typing import Annotated, Any, Final, Literal
 
@@ -14,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from actors.protocol.commands import ManageNatsCredential
 from actors.protocol.errors import ErrorCode, Refusal
-from actors.protocol.ids import TENANT_ROOM, TOKEN_PATTERN, derived_id, time_ordered_id
+from actors.protocol.ids import TENANT_ROOM, TOKEN_PATTERN
 from actors.protocol.limits import NATS_SOURCES_MAX
 from actors.protocol.nats_credentials import (
     CredentialAction,
@@ -36,14 +35,11 @@ from gateway.rest.access import (
     Caller,
     IdempotencyKey,
     Limit,
-    ReceiptView,
     RestServices,
     Services,
     SignedIn,
-    client_id_of,
-    receipt_view,
-    send,
 )
+from gateway.rest.commands import ReceiptView, by, new_id, receipt_view, send
 from gateway.rest.strict import StrictRoute
 from store.rows import NatsCredentialRow
 
@@ -153,7 +149,7 @@ async def create_nats_credential(
 ) -> MadeNatsCredential:
     """Make a credential. A repeated request is refused, since what it asks for was shown already."""
     made = new_user_key()
-    credential = _new_id(caller, key)
+    credential = new_id("nat", caller, key)
     action = Make(
         name=body.name,
         public_key=made.public,
@@ -185,7 +181,7 @@ async def rotate_nats_credential(
     """Replace a credential by one with another key, of the same name and sources."""
     await _row(caller, credential)
     made = new_user_key()
-    successor = _new_id(caller, key)
+    successor = new_id("nat", caller, key)
     action = Rotate(
         successor=successor,
         public_key=made.public,
@@ -213,12 +209,6 @@ async def revoke_nats_credential(
     return NatsCredentialRevoked(credential=credential, status=status, receipt=receipt)
 
 
-def _new_id(caller: Caller, key: str | None) -> str:
-    if key is not None:
-        return derived_id("nat", caller.principal.tenant, caller.principal.user, key)
-    return time_ordered_id("nat", time.time_ns() // 1_000_000, os.urandom(10))
-
-
 async def _manage(
     services: RestServices,
     caller: Caller,
@@ -226,13 +216,7 @@ async def _manage(
     action: CredentialAction,
     key: str | None,
 ) -> ReceiptView:
-    command = ManageNatsCredential(
-        client_id=client_id_of(key),
-        actor=caller.principal.user,
-        role=caller.principal.role,
-        credential=credential,
-        action=action,
-    )
+    command = ManageNatsCredential(**by(caller, key), credential=credential, action=action)
     return receipt_view(await send(services, caller, TENANT_ROOM, command))
 
 

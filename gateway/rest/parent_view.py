@@ -25,16 +25,13 @@ from gateway.rest.access import (
     Caller,
     IdempotencyKey,
     Limit,
-    ReceiptView,
     RoomInPath,
     Services,
     SignedIn,
     UserInPath,
-    client_id_of,
-    receipt_view,
     route_of,
-    send,
 )
+from gateway.rest.commands import ReceiptView, client_id_of, receipt_view, send
 from gateway.rest.strict import StrictRoute
 from gateway.rest.tenants import TenantInPath
 from gateway.rooms import visible_room

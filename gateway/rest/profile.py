@@ -8,13 +8,8 @@ from pydantic import Field, StringConstraints, model_validator
 from actors.protocol.commands import EndSessions, SetPassword, UpdateUser
 from actors.protocol.errors import ErrorCode, Refusal
 from gateway.limits import PASSWORD_CHARS_MAX
-from gateway.rest.access import (
-    Body,
-    IdempotencyKey,
-    Services,
-    SignedIn,
-    client_id_of,
-)
+from gateway.rest.access import Body, IdempotencyKey, Services, SignedIn
+from gateway.rest.commands import by
 from gateway.rest.strict import StrictRoute
 from gateway.rest.users import EmailOrNone, Name, NewPassword, UserChanged, commit, salt_of
 
@@ -47,9 +42,7 @@ async def change_me(
     """Change one's own name or e-mail."""
     principal = caller.principal
     command = UpdateUser(
-        client_id=client_id_of(key),
-        actor=principal.user,
-        role=principal.role,
+        **by(caller, key),
         user=principal.user,
         display_name=body.display_name,
         email=body.email,
@@ -74,9 +67,7 @@ async def change_password(
         raise Refusal(ErrorCode.FORBIDDEN, "the present password is another one")
     salt = salt_of(caller, principal.user, key)
     command = SetPassword(
-        client_id=client_id_of(key),
-        actor=principal.user,
-        role=principal.role,
+        **by(caller, key),
         user=principal.user,
         password_hash=await services.passwords.hashed(body.password, salt),
         keep=principal.session,
@@ -88,14 +79,8 @@ async def logout_everywhere(
     caller: SignedIn, services: Services, key: IdempotencyKey = None
 ) -> UserChanged:
     """End all sessions of one's own, this one too."""
-    principal = caller.principal
-    command = EndSessions(
-        client_id=client_id_of(key),
-        actor=principal.user,
-        role=principal.role,
-        user=principal.user,
-    )
-    return await commit(services, caller, principal.user, command)
+    user = caller.principal.user
+    return await commit(services, caller, user, EndSessions(**by(caller, key), user=user))
 
 
 def router() -> APIRouter:

@@ -1,7 +1,5 @@
 """`/roles` and `/permissions`: what may be permitted, and the tenant's own roles."""
 
-import os
-import time
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Path, Query, Response
@@ -11,25 +9,13 @@ from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import (
     TENANT_ROOM,
     TOKEN_PATTERN,
-    derived_id,
     is_role_id,
-    time_ordered_id,
 )
 from actors.protocol.people_commands import CreateRole, DeleteRole, UpdateRole
 from actors.protocol.permissions import BUILT_IN, PERMISSIONS, Permission, known_permissions
 from actors.protocol.roles import Role
-from gateway.rest.access import (
-    DEFAULT_LIMIT,
-    Body,
-    IdempotencyKey,
-    Limit,
-    ReceiptView,
-    Services,
-    SignedIn,
-    client_id_of,
-    receipt_view,
-    send,
-)
+from gateway.rest.access import DEFAULT_LIMIT, Body, IdempotencyKey, Limit, Services, SignedIn
+from gateway.rest.commands import ReceiptView, by, new_id, receipt_view, send
 from gateway.rest.strict import StrictRoute
 from gateway.rest.users import Name
 from store.rows import RoleRow
@@ -147,16 +133,9 @@ async def create_role(
     key: IdempotencyKey = None,
 ) -> RoleChanged:
     """Make a role. With an Idempotency-Key, a repeated request makes no second one."""
-    principal = caller.principal
-    role = (
-        derived_id("role", principal.tenant, principal.user, key)
-        if key is not None
-        else time_ordered_id("role", time.time_ns() // 1_000_000, os.urandom(10))
-    )
+    role = new_id("role", caller, key)
     command = CreateRole(
-        client_id=client_id_of(key),
-        actor=principal.user,
-        role=principal.role,
+        **by(caller, key),
         new_role=role,
         name=body.name,
         permissions=frozenset(body.permissions),
@@ -176,9 +155,7 @@ async def change_role(
 ) -> RoleChanged:
     """Change a role for everybody who has it: at once, and their sockets are closed to begin anew."""
     command = UpdateRole(
-        client_id=client_id_of(key),
-        actor=caller.principal.user,
-        role=caller.principal.role,
+        **by(caller, key),
         changed_role=_own(role),
         name=body.name,
         permissions=None if body.permissions is None else frozenset(body.permissions),
@@ -192,9 +169,7 @@ async def delete_role(
 ) -> RoleChanged:
     """Delete a role that nobody has."""
     command = DeleteRole(
-        client_id=client_id_of(key),
-        actor=caller.principal.user,
-        role=caller.principal.role,
+        **by(caller, key),
         deleted_role=_own(role),
     )
     receipt = await send(services, caller, TENANT_ROOM, command)

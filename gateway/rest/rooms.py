@@ -1,7 +1,5 @@
 """`/rooms`: finding, opening, renaming, marking, closing and reopening them."""
 
-import os
-import time
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Query, Response
@@ -17,7 +15,7 @@ from actors.protocol.commands import (
     ReopenRoom,
 )
 from actors.protocol.errors import ErrorCode, Refusal
-from actors.protocol.ids import ROOM_PATTERN, UserId, derived_id, time_ordered_id
+from actors.protocol.ids import ROOM_PATTERN, UserId
 from actors.protocol.limits import NAME_CHARS_MAX, REASON_CHARS_MAX
 from actors.protocol.markings import Clearance, Pap, PapName, Tlp, TlpName
 from actors.protocol.roles import Role, RoomRole
@@ -29,14 +27,11 @@ from gateway.rest.access import (
     Caller,
     IdempotencyKey,
     Limit,
-    ReceiptView,
     Services,
     SignedIn,
     VisibleRoom,
-    client_id_of,
-    receipt_view,
-    send,
 )
+from gateway.rest.commands import ReceiptView, by, client_id_of, new_id, receipt_view, send
 from gateway.rest.strict import StrictRoute
 from store.rows import RoomRow
 
@@ -155,16 +150,9 @@ async def create_room(
 ) -> RoomChanged:
     """Open a room. With an Idempotency-Key, a repeated request opens no second one."""
     await _require_users(caller, list(body.members))
-    principal = caller.principal
-    room = (
-        derived_id("room", principal.tenant, principal.user, key)
-        if key is not None
-        else time_ordered_id("room", time.time_ns() // 1_000_000, os.urandom(10))
-    )
+    room = new_id("room", caller, key)
     command = CreateRoom(
-        client_id=client_id_of(key),
-        actor=principal.user,
-        role=principal.role,
+        **by(caller, key),
         name=body.name,
         kind=body.kind,
         incident=body.incident,

@@ -21,15 +21,12 @@ from gateway.rest.access import (
     Body,
     Caller,
     IdempotencyKey,
-    ReceiptView,
     RestServices,
     Services,
     SignedIn,
     UserInPath,
-    client_id_of,
-    receipt_view,
-    send,
 )
+from gateway.rest.commands import ReceiptView, client_id_of, receipt_view, send
 from gateway.rest.strict import StrictRoute
 from gateway.rest.users import UserChanged, commit
 from gateway.second_factor import new_recovery_codes

@@ -9,15 +9,8 @@ from actors.protocol.commands import EndSession
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import TOKEN_PATTERN, time_of_id
 from gateway.frames import rfc3339
-from gateway.rest.access import (
-    DEFAULT_LIMIT,
-    IdempotencyKey,
-    Limit,
-    Services,
-    SignedIn,
-    UserInPath,
-    client_id_of,
-)
+from gateway.rest.access import DEFAULT_LIMIT, IdempotencyKey, Limit, Services, SignedIn, UserInPath
+from gateway.rest.commands import by
 from gateway.rest.strict import StrictRoute
 from gateway.rest.users import UserChanged, commit
 
@@ -74,13 +67,7 @@ async def end_session(
     key: IdempotencyKey = None,
 ) -> UserChanged:
     """End one session; its sockets are closed."""
-    command = EndSession(
-        client_id=client_id_of(key),
-        actor=caller.principal.user,
-        role=caller.principal.role,
-        session=session,
-        user=user,
-    )
+    command = EndSession(**by(caller, key), session=session, user=user)
     return await commit(services, caller, user, command)
 
 

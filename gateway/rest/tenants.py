@@ -32,13 +32,10 @@ from gateway.rest.access import (
     Caller,
     IdempotencyKey,
     Limit,
-    ReceiptView,
     Services,
     SignedIn,
-    client_id_of,
-    receipt_view,
-    send,
 )
+from gateway.rest.commands import ReceiptView, by, receipt_view, send
 from gateway.rest.strict import StrictRoute
 from gateway.rest.users import Email, Name, NewPassword, salt_of
 from store.rows import ManagedTenantRow
@@ -226,13 +223,7 @@ async def cancel_deletion(
 async def _ask(
     services: Services, caller: Caller, tenant: str, action: TenantAction, key: str | None
 ) -> TenantAccepted:
-    command = ManageTenant(
-        client_id=client_id_of(key),
-        actor=caller.principal.user,
-        role=caller.principal.role,
-        tenant=tenant,
-        action=action,
-    )
+    command = ManageTenant(**by(caller, key), tenant=tenant, action=action)
     receipt = await send(services, caller, TENANT_ROOM, command)
     return TenantAccepted(tenant=tenant, receipt=receipt_view(receipt))
 

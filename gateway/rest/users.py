@@ -1,8 +1,6 @@
 """`/users`: the people of a tenant, for its administrators."""
 
 import hashlib
-import os
-import time
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Query, Response
@@ -22,9 +20,7 @@ from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import (
     TENANT_ROOM,
     TOKEN_PATTERN,
-    derived_id,
     is_role_id,
-    time_ordered_id,
 )
 from actors.protocol.limits import NAME_CHARS_MAX, REASON_CHARS_MAX
 from actors.protocol.markings import Clearance
@@ -36,15 +32,12 @@ from gateway.rest.access import (
     Caller,
     IdempotencyKey,
     Limit,
-    ReceiptView,
     RestServices,
     Services,
     SignedIn,
     UserInPath,
-    client_id_of,
-    receipt_view,
-    send,
 )
+from gateway.rest.commands import ReceiptView, by, new_id, receipt_view, send
 from gateway.rest.strict import StrictRoute
 from store.rows import UserRow
 
@@ -207,9 +200,7 @@ async def commit(
 
 def _about(user: str, caller: Caller, key: str | None) -> dict[str, Any]:
     """What every command about a user has."""
-    principal = caller.principal
-    who = {"actor": principal.user, "role": principal.role}
-    return {"client_id": client_id_of(key), "user": user, **who}
+    return {**by(caller, key), "user": user}
 
 
 async def list_users(
@@ -233,16 +224,9 @@ async def create_user(
     key: IdempotencyKey = None,
 ) -> UserChanged:
     """Make a user. With an Idempotency-Key, a repeated request makes no second one."""
-    principal = caller.principal
-    user = (
-        derived_id("usr", principal.tenant, principal.user, key)
-        if key is not None
-        else time_ordered_id("usr", time.time_ns() // 1_000_000, os.urandom(10))
-    )
+    user = new_id("usr", caller, key)
     command = CreateUser(
-        client_id=client_id_of(key),
-        actor=principal.user,
-        role=principal.role,
+        **by(caller, key),
         user=user,
         username=body.username,
         email=body.email,

@@ -24,7 +24,7 @@ from deploy.local.stack import LocalStack
 from store.chain import Cursor
 from store.driver import MongoConnection
 from store.keys import KeyRing, RootKey
-from store.reader import TenantReader
+from store.tenant_reader import TenantReader
 from tests.actors.people import AT_MS
 
 PATIENCE_S: Final = 15.0

@@ -20,7 +20,7 @@ from deploy.local.stack import LocalStack
 from store.driver import MongoConnection
 from store.entries import StoredEntry
 from store.keys import KeyRing, RootKey
-from store.reader import TenantReader
+from store.tenant_reader import TenantReader
 from store.verify import TenantVerdict, verify_tenant
 from tests.actors.people import OWNER, Person
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from gateway.directory.settings import DirectorySettings
-from gateway.directory.stored import kept
+from gateway.directory.stored import KEPT
 from tests.e2e.clients import Client, Json
 from tests.e2e.system import PASSWORD as LOCAL_PASSWORD
 from tests.e2e.system import Company
@@ -30,7 +30,7 @@ class Employer:
     def body(self, **changes: Any) -> Json:
         """What an administrator puts."""
         password = self.settings.bind_password.get_secret_value()
-        return {**kept(self.settings), "bind_password": password, **changes}
+        return {**KEPT.shown(self.settings), "bind_password": password, **changes}
 
     async def admin(self) -> Client:
         """The administrator, a local user."""

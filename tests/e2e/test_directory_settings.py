@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from deploy.local.process import LOOPBACK, free_port
-from gateway.directory.stored import kept
+from gateway.directory.stored import KEPT
 from tests.e2e.clients import Client, Json
 from tests.e2e.employers import PATH, Employer, told
 from tests.e2e.system import Company, Gateway
@@ -28,7 +28,7 @@ async def test_settings_are_shown_as_they_were_put_but_for_the_password(
 ) -> None:
     admin = await employer.admin()
     shown = await admin.call("GET", PATH)
-    assert shown == {**kept(employer.settings), "bind_password_set": True}
+    assert shown == {**KEPT.shown(employer.settings), "bind_password_set": True}
 
 
 async def test_a_test_says_what_is_wrong_and_changes_nothing(

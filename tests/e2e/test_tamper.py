@@ -19,8 +19,8 @@ from store.keys import KeyRing, RootKey
 from store.log import TenantLog
 from store.mongo import CONTENTS, RECORDS, ROOM_KEYS, ROOMS, tenant_database
 from store.projections import Projections
-from store.reader import TenantReader
 from store.record import FIELDS, place
+from store.tenant_reader import TenantReader
 from store.verdict import Harm, TenantVerdict
 from store.verify import verify_tenant
 from tests.e2e.attacks import (

@@ -32,12 +32,13 @@ from actors.tenant.sessions import ended_by
 from actors.tenant.state import TenantState
 from gateway.history import entry_of
 from store.entries import StoredEntry
-from store.reader import Reader, TenantReader
+from store.reader import Reader
 from store.rows import (
     LoginCandidate,
     ManagedTenantRow,
     RoomRow,
 )
+from store.tenant_reader import TenantReader
 from tests.gateway.memory_reader import MemoryTenantReader
 
 NOW_MS = 1_795_000_000_000

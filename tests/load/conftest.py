@@ -14,8 +14,8 @@ from store.driver import MongoConnection
 from store.keys import KeyRing, RootKey
 from store.log import TenantLog
 from store.projections import Projections
-from store.reader import TenantReader
 from store.rows import RoomRow, TenantRow
+from store.tenant_reader import TenantReader
 
 ENTRIES: Final = 20_000
 SHORT_ROOMS: Final = 40

@@ -23,9 +23,9 @@ from store.driver import Document, MongoConnection
 from store.keys import KeyRing, RootKey
 from store.log import TenantLog
 from store.mongo import CONTENTS, RECORDS
-from store.reader import TenantReader
 from store.record import SALT_BYTES, Record
 from store.sealing import seal_content
+from store.tenant_reader import TenantReader
 from tests.load.examined import examined
 
 RECORDS_MADE: Final = 100_000

@@ -16,8 +16,9 @@ from store.driver import MongoConnection
 from store.keys import KeyRing
 from store.mongo import CONTENTS, PLATFORM_DATABASE, RECORDS, ROOMS
 from store.projections import Projections
-from store.reader import LOGIN_CANDIDATES_MAX, Reader, TenantReader
+from store.reader import LOGIN_CANDIDATES_MAX, Reader
 from store.rows import SessionRow, UserRow
+from store.tenant_reader import TenantReader
 from tests.load.conftest import (
     ENTRIES,
     EVERYWHERE,

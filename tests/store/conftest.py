@@ -12,7 +12,7 @@ from store.keys import KeyRing, RootKey
 from store.log import TenantLog
 from store.mongo import RECORDS, TENANT_INDEXES, USERS, tenant_database
 from store.projections import Projections
-from store.reader import TenantReader
+from store.tenant_reader import TenantReader
 
 MakeTenant = Callable[[], Awaitable[str]]
 

@@ -17,7 +17,6 @@ from store.mongo import (
     USERS,
 )
 from store.projections import Projections
-from store.reader import TenantReader
 from store.rows import (
     REGISTRATION,
     InvitationRow,
@@ -28,6 +27,7 @@ from store.rows import (
     Snapshot,
     UserRow,
 )
+from store.tenant_reader import TenantReader
 
 ROOM = RoomRow(
     room="war-room",

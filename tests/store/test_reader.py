@@ -14,8 +14,9 @@ from store.entries import StoredEntry
 from store.keys import KeyRing, RootKey
 from store.log import TenantLog
 from store.mongo import CONTENTS, ROOM_KEYS
-from store.reader import Reader, TenantReader
+from store.reader import Reader
 from store.record import RECORD_DOMAIN
+from store.tenant_reader import TenantReader
 from tests.support.chains import Chain, Commit
 
 

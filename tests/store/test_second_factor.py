@@ -9,8 +9,8 @@ from store.errors import SealBroken
 from store.keys import KeyRing
 from store.mongo import POLICIES
 from store.projections import Projections
-from store.reader import TenantReader
 from store.rows import SECOND_FACTOR, PolicyRow, SecondFactorRow
+from store.tenant_reader import TenantReader
 from tests.store.conftest import MakeTenant
 from tests.store.test_projections import USER
 
