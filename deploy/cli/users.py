@@ -30,8 +30,9 @@ from deploy.provision.tenants import open_platform
 from gateway.passwords import hash_password
 from store.driver import MongoConnection
 from store.keys import KeyRing, RootKey
-from store.reader import Reader, TenantReader
+from store.reader import Reader
 from store.rows import UserRow
+from store.tenant_reader import TenantReader
 
 ROLES_HELP: Final = (
     "tenant_admin, analyst or viewer; in the tenant platform also platform_admin, platform_viewer."
