@@ -1,6 +1,8 @@
 """The commit of one tenant: one at a time; what arrives meanwhile is planned as the next one.
 
 decide -> seal -> insert contents -> insert records -> project -> publish -> answer
+
+A commit is told (publish, answer) while MongoDB writes the one after it, if that one is planned already.
 """
 
 import asyncio
@@ -50,6 +52,7 @@ class TenantWorker:
         self._waiting: deque[Queued] = deque()
         self._ahead = Batch(tenant)
         self._is_writing = False
+        self._untold: Batch | None = None
         self._wakeup = asyncio.Event()
         self._committing = asyncio.Lock()
         self._idle = asyncio.Event()
@@ -92,7 +95,10 @@ class TenantWorker:
                     batch.take(self._waiting)
                     count = await self._commit(batch)
                     await self._bury_messages()
-                    await self._see_through(batch)
+                    await self._tell()
+                    self._untold = batch
+                    if not self._waiting and not self._ahead.taken:
+                        await self._tell()
                 if count:
                     self._services.metrics.commit_seconds.observe(time.monotonic() - started)
                     self._services.metrics.commit_records.observe(count)
@@ -109,6 +115,7 @@ class TenantWorker:
         self._waiting = deque(queued for queued in self._waiting if queued.message.lane is not lane)
         try:
             async with asyncio.timeout(PUT_DOWN_S), self._committing:
+                await self._tell()
                 await self._save_lanes()
                 await self._put_down(self.mailboxes.of_lane(lane.number))
         except (TimeoutError, PyMongoError, KeyMissing) as error:
@@ -122,6 +129,7 @@ class TenantWorker:
         while more:
             # Between commits: the state in memory runs ahead of the chain while one is under way.
             async with self._committing:
+                await self._tell()
                 silent = self.mailboxes.silent(rooms_max)[:PUT_DOWN_AT_ONCE]
                 await self._put_down(silent)
             more = len(silent) == PUT_DOWN_AT_ONCE
@@ -151,6 +159,7 @@ class TenantWorker:
                 return len(batch.plan.records)
             except (WrongPlace, PyMongoError) as error:
                 unsettled = True
+                await self._tell()
                 self._count_failure(error)
                 self.mailboxes.forget(batch.rooms)
                 self._plan_nothing_ahead()
@@ -178,13 +187,19 @@ class TenantWorker:
             log.warning("commit.unknown_outcome", tenant=self.tenant, error=repr(error))
 
     async def _plan(self, batch: Batch) -> None:
-        mailboxes = await self.mailboxes.get_all(batch.unplanned_rooms)
+        rooms = batch.unplanned_rooms
+        if not all(map(self.mailboxes.at_hand, rooms)):
+            # Nobody should wait for an answer because a room of other people must be loaded.
+            await self._tell()
+        mailboxes = await self.mailboxes.get_all(rooms)
         batch.plan_rest(mailboxes, self._services.now_ms())
         self._services.reach("planned")
 
     async def _write(self, plan: Plan) -> None:
         services = self._services
-        await self._recovery.confirm(plan)
+        if plan.refused:
+            await self._tell()
+            await self._recovery.confirm(plan)
         if plan.records:
             await self._append(plan)
             services.metrics.records.inc(len(plan.records))
@@ -196,23 +211,40 @@ class TenantWorker:
         for unreadable in plan.unreadable:
             services.metrics.dead_letters.labels("room").inc()
             await bury_command(self.mailboxes.projections, unreadable)
-        await self._announcer.announce(plan)
-        for replies in plan.replies.values():
-            for reply in replies:
-                if reply.code is not None:
-                    services.metrics.refused.labels(reply.code).inc()
-        services.reach("published")
-        await self.mailboxes.save_long_tails(plan.rooms)
-        for mailbox in plan.mailboxes.values():
-            mailbox.trim()
 
     async def _append(self, plan: Plan) -> None:
         contents = plan.contents()
         self._is_writing = True
+        telling = asyncio.create_task(self._tell())
         try:
             await self.log.append(plan.records, contents)
         finally:
             self._is_writing = False
+            await telling
+
+    async def _tell(self) -> None:
+        """Tell what was committed last, if nobody has been told yet."""
+        batch, self._untold = self._untold, None
+        if batch is None:
+            return
+        plan = batch.plan
+        await self._announcer.announce(plan)
+        for replies in plan.replies.values():
+            for reply in replies:
+                if reply.code is not None:
+                    self._services.metrics.refused.labels(reply.code).inc()
+        await self._save_long_tails(plan)
+        for mailbox in plan.mailboxes.values():
+            mailbox.trim()
+        await self._see_through(batch)
+
+    async def _save_long_tails(self, plan: Plan) -> None:
+        try:
+            self._services.reach("published")
+            await self.mailboxes.save_long_tails(plan.rooms)
+        except PyMongoError as error:
+            # The chain has it all; the next commit tries again.
+            log.warning("snapshots.not_saved", tenant=self.tenant, error=repr(error))
 
     async def _project(self, plan: Plan) -> None:
         for mailbox, events in plan.changed():
@@ -246,8 +278,8 @@ class TenantWorker:
     async def _save_lanes(self) -> None:
         self._lanes_saved_at = time.monotonic()
         try:
-            for lane in list(self._lanes):
-                await self.mailboxes.projections.save_lane(lane.number, lane.seen)
+            save = self.mailboxes.projections.save_lane
+            await asyncio.gather(*(save(lane.number, lane.seen) for lane in self._lanes))
         except PyMongoError as error:
             log.warning("lanes.not_saved", tenant=self.tenant, error=repr(error))
 
