@@ -54,13 +54,13 @@ class Caller:
 class Land:
     """Two tenants, and for each account a connection that may say and hear anything."""
 
-    stack: NatsStack
+    nats: NatsStack
     tenants: tuple[str, str]
     ears: dict[str, Wire]
 
     def caller(self, kind: str, tenant: str = "") -> Caller:
         """Somebody of a kind; external systems are of a tenant."""
-        secrets = self.stack.secrets
+        secrets = self.nats.secrets
         if kind == EXTERNAL:
             return Caller(
                 kind, tenant, tenant, _in_file(ensure_tenant_credentials(secrets, tenant))
@@ -74,7 +74,7 @@ class Land:
     @asynccontextmanager
     async def let_in(self, greeter: Greeter) -> AsyncIterator[Wire]:
         """A connection that the server has taken."""
-        async with wire(self.stack.server.url, greeter) as opened:
+        async with wire(self.nats.server.url, greeter) as opened:
             told = await opened.settled()
             assert told.alive, told.errors
             yield opened
@@ -87,13 +87,13 @@ class Land:
 
     async def push(self, token: str) -> None:
         """Tell the server of an account."""
-        async with self.stack.sign_in("system") as system:
+        async with self.nats.sign_in("system") as system:
             await push_account(system.client, token)
 
     async def new_tenant(self) -> str:
         """A tenant with an account and without anything else."""
         tenant = new_tenant()
-        await self.push(tenant_account_token(self.stack.secrets, tenant, int(time.time())))
+        await self.push(tenant_account_token(self.nats.secrets, tenant, int(time.time())))
         return tenant
 
 

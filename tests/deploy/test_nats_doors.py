@@ -35,16 +35,16 @@ EVERYTHING: Final[Claims] = {"type": "user", "pub": ANYTHING, "sub": ANYTHING, *
 
 
 @pytest.fixture(scope="module")
-async def ground(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Land]:
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Land]:
     async with land(tmp_path_factory.mktemp("doors")) as ready:
         yield ready
 
 
-async def assert_nobody(ground: Land, greeter: Greeter, tenant: str) -> None:
+async def assert_nobody(stack: Land, greeter: Greeter, tenant: str) -> None:
     """Whoever greets so is sent away, and all that he sent with his greeting is ignored."""
-    policy = lines(*ground.tenants, tenant)
-    async with wire(ground.stack.server.url, greeter) as nobody:
-        for line in (*policy, *patterns(*ground.tenants, tenant)):
+    policy = lines(*stack.tenants, tenant)
+    async with wire(stack.nats.server.url, greeter) as nobody:
+        for line in (*policy, *patterns(*stack.tenants, tenant)):
             nobody.subscribe(line.subject)
         for line in policy:
             nobody.publish(line.subject, "knocking", reply="_INBOX.nobody")
@@ -52,7 +52,7 @@ async def assert_nobody(ground: Land, greeter: Greeter, tenant: str) -> None:
     assert not told.alive
     assert told.heard == []
     assert [error for error in told.errors if "Permissions" in error] == []
-    for account, heard in (await ground.heard()).items():
+    for account, heard in (await stack.heard()).items():
         assert [each.subject for each in heard.heard if each.body == "knocking"] == [], account
 
 
@@ -138,27 +138,27 @@ NEVER: Final[dict[str, Callable[[Secrets, str], Greeter]]] = {
 
 
 @pytest.mark.parametrize("what", NEVER)
-async def test_what_is_no_credential_opens_nothing(ground: Land, what: str) -> None:
-    tenant = ground.tenants[0]
-    await assert_nobody(ground, NEVER[what](ground.stack.secrets, tenant), tenant)
+async def test_what_is_no_credential_opens_nothing(stack: Land, what: str) -> None:
+    tenant = stack.tenants[0]
+    await assert_nobody(stack, NEVER[what](stack.nats.secrets, tenant), tenant)
 
 
 # Credentials that are good no longer ----------------------------------------------------------------
 
 
-async def _revoke(ground: Land, tenant: str, key: str) -> None:
+async def _revoke(stack: Land, tenant: str, key: str) -> None:
     now = int(time.time())
-    await ground.push(tenant_account_token(ground.stack.secrets, tenant, now, refused={key}))
+    await stack.push(tenant_account_token(stack.nats.secrets, tenant, now, refused={key}))
 
 
-async def _suspend(ground: Land, tenant: str, _: str) -> None:
+async def _suspend(stack: Land, tenant: str, _: str) -> None:
     now = int(time.time())
-    await ground.push(tenant_account_token(ground.stack.secrets, tenant, now, closed=True))
+    await stack.push(tenant_account_token(stack.nats.secrets, tenant, now, closed=True))
 
 
-async def _delete(ground: Land, tenant: str, _: str) -> None:
-    token = deletion_token(ground.stack.secrets, tenant, int(time.time()))
-    async with ground.stack.sign_in("system") as system:
+async def _delete(stack: Land, tenant: str, _: str) -> None:
+    token = deletion_token(stack.nats.secrets, tenant, int(time.time()))
+    async with stack.nats.sign_in("system") as system:
         await delete_account(system.client, token)
 
 
@@ -171,37 +171,37 @@ ENDINGS: Final[dict[str, Callable[[Land, str, str], Awaitable[None]]]] = {
 
 @pytest.mark.parametrize("how", ENDINGS)
 async def test_a_credential_that_is_over_is_cut_off_and_opens_nothing(
-    ground: Land, how: str
+    stack: Land, how: str
 ) -> None:
-    tenant = await ground.new_tenant()
-    key, greeter = narrow(ground.stack.secrets, tenant)
-    async with ground.let_in(greeter) as held:
+    tenant = await stack.new_tenant()
+    key, greeter = narrow(stack.nats.secrets, tenant)
+    async with stack.let_in(greeter) as held:
         held.publish(f"ingest.{SOURCE}.offense", "before")
         assert (await held.settled()).errors == []
-        await ENDINGS[how](ground, tenant, key)
+        await ENDINGS[how](stack, tenant, key)
         await held.hung_up()
-    await assert_nobody(ground, greeter, tenant)
+    await assert_nobody(stack, greeter, tenant)
 
 
-async def test_of_two_credentials_the_one_that_was_rotated_away_opens_nothing(ground: Land) -> None:
-    tenant = await ground.new_tenant()
-    (old_key, old), (_, new) = (narrow(ground.stack.secrets, tenant) for _ in range(2))
-    async with ground.let_in(old) as before, ground.let_in(new) as after:
-        await _revoke(ground, tenant, old_key)
+async def test_of_two_credentials_the_one_that_was_rotated_away_opens_nothing(stack: Land) -> None:
+    tenant = await stack.new_tenant()
+    (old_key, old), (_, new) = (narrow(stack.nats.secrets, tenant) for _ in range(2))
+    async with stack.let_in(old) as before, stack.let_in(new) as after:
+        await _revoke(stack, tenant, old_key)
         await before.hung_up()
-        await assert_nobody(ground, old, tenant)
+        await assert_nobody(stack, old, tenant)
         after.publish(f"ingest.{SOURCE}.offense", "after")
         told = await after.settled()
     assert (told.alive, told.errors) == (True, [])
-    heard = [each.body for ear in (await ground.heard()).values() for each in ear.heard]
+    heard = [each.body for ear in (await stack.heard()).values() for each in ear.heard]
     assert heard.count("after") == 1
 
 
 async def test_a_key_that_is_revoked_stays_so_whatever_its_token_says_of_its_birth(
-    ground: Land,
+    stack: Land,
 ) -> None:
-    tenant = await ground.new_tenant()
-    secrets = ground.stack.secrets
+    tenant = await stack.new_tenant()
+    secrets = stack.nats.secrets
     key, greeter = narrow(secrets, tenant, issued_at=int(time.time()) + LONG_AGO_S)
-    await _revoke(ground, tenant, key)
-    await assert_nobody(ground, greeter, tenant)
+    await _revoke(stack, tenant, key)
+    await assert_nobody(stack, greeter, tenant)

@@ -33,15 +33,15 @@ ANSWERED_IN_PLACE: Final = ("$JS.API.DIRECT.GET.", "$JS.API.CONSUMER.MSG.NEXT.")
 
 
 @pytest.fixture(scope="module")
-async def ground(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Land]:
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Land]:
     async with land(tmp_path_factory.mktemp("matrix")) as ready:
         yield ready
 
 
 @pytest.fixture(params=KINDS, ids=lambda param: f"{param[0]}-{'ab'[param[1]]}")
-def caller(ground: Land, request: pytest.FixtureRequest) -> Caller:
+def caller(stack: Land, request: pytest.FixtureRequest) -> Caller:
     kind, number = request.param
-    return ground.caller(kind, ground.tenants[number] if kind in (EXTERNAL, NARROW) else "")
+    return stack.caller(kind, stack.tenants[number] if kind in (EXTERNAL, NARROW) else "")
 
 
 def matches(pattern: str, subject: str) -> bool:
@@ -127,10 +127,10 @@ def test_every_permission_of_external_systems_is_one_that_a_line_gives() -> None
 
 
 async def test_what_is_published_arrives_where_the_policy_says_or_nowhere(
-    ground: Land, caller: Caller
+    stack: Land, caller: Caller
 ) -> None:
-    policy = lines(*ground.tenants)
-    async with ground.let_in(caller.greeter) as speaker:
+    policy = lines(*stack.tenants)
+    async with stack.let_in(caller.greeter) as speaker:
         for number, line in enumerate(policy):
             speaker.publish(line.subject, f"said {number}")
         told = await speaker.settled()
@@ -138,7 +138,7 @@ async def test_what_is_published_arrives_where_the_policy_says_or_nowhere(
     refused = [line.subject for line in policy if caller.kind not in line.publish]
     assert told.refused("Publish") == refused
     assert len(told.errors) == len(refused)
-    assert arrived(await ground.heard(), "said ") == {
+    assert arrived(await stack.heard(), "said ") == {
         number: places(caller, line.subject)
         for number, line in enumerate(policy)
         if caller.kind in line.publish
@@ -146,21 +146,21 @@ async def test_what_is_published_arrives_where_the_policy_says_or_nowhere(
 
 
 async def test_what_is_asked_is_answered_to_those_who_may_ask_it(
-    ground: Land, caller: Caller
+    stack: Land, caller: Caller
 ) -> None:
-    policy = lines(*ground.tenants)
+    policy = lines(*stack.tenants)
     inbox = f"_INBOX.{caller.kind}"
-    async with ground.let_in(caller.greeter) as asker:
+    async with stack.let_in(caller.greeter) as asker:
         asker.subscribe(f"{inbox}.*")
         for number, line in enumerate(policy):
             asker.publish(line.subject, f"asked {number}", reply=f"{inbox}.{number}")
         told = await asker.settled()
-        heard = await ground.heard()
+        heard = await stack.heard()
         for account in (CORE, SYS):
             for message in heard[account].heard:
                 if message.body.startswith("asked "):
-                    ground.ears[account].publish(message.reply, "answer")
-        await ground.heard()
+                    stack.ears[account].publish(message.reply, "answer")
+        await stack.heard()
         later = await asker.settled()
     allowed = {n for n, line in enumerate(policy) if caller.kind in line.publish}
     answered = {message.subject for message in (*told.heard, *later.heard)}
@@ -169,18 +169,18 @@ async def test_what_is_asked_is_answered_to_those_who_may_ask_it(
 
 
 async def test_what_is_said_in_any_account_is_heard_by_those_who_may(
-    ground: Land, caller: Caller
+    stack: Land, caller: Caller
 ) -> None:
-    said, policy = lines(*ground.tenants), (*lines(*ground.tenants), *patterns(*ground.tenants))
-    async with ground.let_in(caller.greeter) as listener:
+    said, policy = lines(*stack.tenants), (*lines(*stack.tenants), *patterns(*stack.tenants))
+    async with stack.let_in(caller.greeter) as listener:
         for number, line in enumerate(policy):
             listener.subscribe(line.subject)
             listener.subscribe(line.subject, f"queue-{number}")
         told = await listener.settled()
-        for account, ear in ground.ears.items():
+        for account, ear in stack.ears.items():
             for line in said:
                 ear.publish(line.subject, f"{account} {line.subject}")
-        await ground.heard()
+        await stack.heard()
         heard = (await listener.settled()).heard
     assert told.refused("Subscription") == [
         line.subject for line in policy if caller.kind not in line.hear for _ in range(2)
