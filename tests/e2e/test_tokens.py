@@ -13,8 +13,8 @@ from gateway.tokens import TokenKeys
 from store.driver import MongoConnection
 from store.keys import RootKey
 from tests.e2e.clients import Client, Json, bare_socket
+from tests.e2e.probes import ROUTES, Ids, ask, routes_of
 from tests.e2e.system import Company, System
-from tests.e2e.test_isolation import ROUTES, Ids, ask, routes_of
 
 Forge = Callable[[TokenKeys, Json], str]
 

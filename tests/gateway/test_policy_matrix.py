@@ -14,6 +14,7 @@ import pytest
 
 from actors.protocol.errors import ErrorCode
 from actors.protocol.ids import TENANT_ROOM
+from actors.protocol.markings import LOWEST
 from actors.protocol.permissions import BUILT_IN, Permission, permitted
 from actors.protocol.roles import Role
 from gateway import policy
@@ -69,12 +70,13 @@ class Asker:
     custom_role: str = ""
     tenant: str = "acme"
     restricted: bool = False
+    clearance: int = LOWEST
 
     def principal(self) -> Principal:
         """What his token says."""
         session = f"ses_{self.user.removeprefix('usr_')}"
         known = new_principal(self.tenant, self.user, self.role, session, self.custom_role)
-        return replace(known, restricted=self.restricted)
+        return replace(known, restricted=self.restricted, clearance=self.clearance)
 
 
 def _built_in(name: str, user: str, role: Role, **more: Any) -> Asker:
@@ -106,7 +108,8 @@ ASKERS: Final = (
 NOBODY: Final = Asker("no token", "", None)
 
 
-def _peopled() -> World:
+def everybody() -> World:
+    """A world in which all who ask are signed in, and all that is in the slots of paths is there."""
     world = peopled("acme", "globex", "platform")
 
     def do(type_: str, *, tenant: str = "acme", **fields: Any) -> None:
@@ -149,16 +152,16 @@ def _peopled() -> World:
 
 @asynccontextmanager
 async def _served() -> AsyncIterator[Served]:
-    async with served(_peopled()) as it:
+    async with served(everybody()) as it:
         yield it
 
 
-async def ask(it: Served, route: str, asker: Asker) -> httpx.Response:
-    """A request for a route by somebody."""
+async def ask(it: Served, route: str, asker: Asker, **place: str) -> httpx.Response:
+    """A request for a route by somebody; `place` is what is asked for instead of `PLACE`."""
     method, path = route.split()
     # People sign in at the provider of a tenant that has one, whoever they are here.
     path = path.replace("/oidc/{tenant}", "/oidc/acme")
-    path = re.sub(r"\{(\w+)\}", lambda slot: PLACE[slot[1]], path)
+    path = re.sub(r"\{(\w+)\}", lambda slot: (PLACE | place)[slot[1]], path)
     prefix = "" if path.startswith(OUTSIDE) else "/api/v1"
     headers = {}
     if asker is not NOBODY:
@@ -231,6 +234,10 @@ FIELDS: Final[dict[str, dict[str, Any]]] = {
     "unsubscribe": {"room": PLACE["room"]},
     "post": {"room": PLACE["room"], "client_id": "c-1", "kind": "message", "body": "hello"},
 }
+
+
+def test_every_frame_has_fields_here() -> None:
+    assert FIELDS.keys() == FRAMES.keys()
 
 
 async def told(client: Client, type_: str, token: str) -> str:
