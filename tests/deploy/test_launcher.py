@@ -171,7 +171,8 @@ def test_the_first_use_makes_the_environment_and_says_so(fresh: Checkout) -> Non
     assert answer["prefix"] == str(fresh.root / ".venv")
     assert answer["installed"] == ["tiny"]
     assert ended.stderr.splitlines() == [
-        f"wardroom: making a Python environment in {fresh.root}/.venv (first use)",
+        f"wardroom: making a Python environment in {fresh.root}/.venv with {sys.executable}"
+        " (first use)",
         "wardroom: installing the packages of requirements.lock",
     ]
 
@@ -340,6 +341,29 @@ def test_a_newer_python_beside_an_old_one_is_found(fresh: Checkout, tmp_path: Pa
     _script(tmp_path / "bin" / "python3.13", "case $* in *ensurepip*) exit 1 ;; esac")
     ended = fresh.run("up", PATH=path, WARDROOM_PYTHON="")
     assert "python3.13 has no venv module" in ended.stderr
+
+
+def test_a_python_that_was_built_for_speed_is_preferred(fresh: Checkout, tmp_path: Path) -> None:
+    path = _tools(tmp_path / "bin")
+    for place, verdict in (("bin", 1), ("system", 0)):
+        (tmp_path / place).mkdir(exist_ok=True)
+        judged = f'case $* in *optimizations*) exit {verdict} ;; esac\nexec "{sys.executable}" "$@"'
+        _script(tmp_path / place / "python3", judged)
+    well_built = tmp_path / "system" / "python3"
+    ended = fresh.run("up", PATH=f"{path}:{well_built.parent}", WARDROOM_PYTHON="")
+    assert f"with {well_built} (first use)" in ended.stderr
+    assert ended.returncode == 0
+
+
+def test_a_python_that_was_not_built_for_speed_is_better_than_none(
+    fresh: Checkout, tmp_path: Path
+) -> None:
+    path = _tools(tmp_path / "bin")
+    slow = f'case $* in *optimizations*) exit 1 ;; esac\nexec "{sys.executable}" "$@"'
+    _script(tmp_path / "bin" / "python3", slow)
+    ended = fresh.run("up", PATH=path, WARDROOM_PYTHON="")
+    assert f"with {tmp_path}/bin/python3 (first use)" in ended.stderr
+    assert ended.returncode == 0
 
 
 def test_a_wrong_wardroom_python_is_not_replaced_by_another(fresh: Checkout) -> None:
