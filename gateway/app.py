@@ -29,7 +29,7 @@ from gateway.evidence import EvidenceReads
 from gateway.failed_sign_ins import FailureRecords
 from gateway.fanout import Fanout
 from gateway.headers import SecurityHeaders
-from gateway.joining import Joining
+from gateway.joining import Joining, KnownPeople
 from gateway.lockout import Lockout
 from gateway.metrics import GatewayMetrics
 from gateway.oidc.providers import Providers
@@ -173,7 +173,7 @@ def create_app(services: GatewayServices) -> FastAPI:
         joining=Joining(
             services.reader,
             services.actors,
-            passwords,
+            KnownPeople(passwords, directory.services.directories),
             settings.newcomers_at_once_address,
             services.clock,
         ),
