@@ -35,7 +35,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.oidc.providers import Providers
 from gateway.oidc_people import OidcPeople
 from gateway.oidc_services import OidcServices
-from gateway.oidc_sign_in import Front, OidcSignIn
+from gateway.oidc_sign_in import Door, Front, OidcSignIn
 from gateway.passwords import PasswordCheck
 from gateway.rate_limits import AddressLimit, Buckets
 from gateway.replay import Replayer
@@ -169,7 +169,7 @@ def create_app(services: GatewayServices) -> FastAPI:
         passwords=passwords,
         directory=directory.services,
         second_factors=second_factors,
-        oidc=_oidc_services(services),
+        oidc=_oidc_services(services, guard),
         joining=Joining(
             services.reader,
             services.actors,
@@ -210,7 +210,7 @@ def _directory_parts(services: GatewayServices, background: Background) -> _Dire
     )
 
 
-def _oidc_services(services: GatewayServices) -> OidcServices:
+def _oidc_services(services: GatewayServices, guard: SignInGuard) -> OidcServices:
     settings = services.settings
     providers = Providers(
         services.fetch,
@@ -222,7 +222,7 @@ def _oidc_services(services: GatewayServices) -> OidcServices:
         services.reader,
         services.actors,
         providers,
-        OidcPeople(services.actors),
+        Door(OidcPeople(services.actors), guard),
         Front(settings.public_url, settings.allowed_origins),
         services.wall_clock,
     )
