@@ -15,7 +15,7 @@ import nats.errors
 from nats.aio.client import Client
 from pymongo.errors import DuplicateKeyError
 
-from actors.protocol.ids import TENANT_PATTERN, is_tenant_id
+from actors.protocol.ids import RESERVED_TENANTS, TENANT_PATTERN, is_tenant_id
 from actors.protocol.limits import LANES_DEFAULT, NAME_CHARS_MAX, SHARDS
 from actors.protocol.subjects import TENANTS_CHANGED
 from deploy.provision.births import BIRTHS, ensure_room_stream
@@ -147,6 +147,12 @@ async def create_tenant(
         ProvisionError: an argument is out of bounds, or something is in the way.
     """
     _check_arguments(tenant, name, lanes)
+    if tenant in RESERVED_TENANTS and await platform.tenants.find_one({"_id": tenant}) is None:
+        raise ProvisionError(
+            "reserved_tenant_id",
+            f"{tenant!r} is a word of the API's own paths",
+            "choose another id",
+        )
     return await _ensure_tenant(platform, TenantRow(tenant, name, lanes, generation=0))
 
 

@@ -279,6 +279,7 @@ async def test_a_tenants_lost_key_is_not_replaced_by_one_that_opens_nothing(stac
         ("a.b", "Acme", 4, "bad_tenant_id"),
         ("a*", "Acme", 4, "bad_tenant_id"),
         ("", "Acme", 4, "bad_tenant_id"),
+        ("current", "Acme", 4, "reserved_tenant_id"),
         ("acme", "", 4, "bad_tenant_name"),
         ("acme", "x" * 201, 4, "bad_tenant_name"),
         ("acme", "Acme", 0, "bad_lanes"),
