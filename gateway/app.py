@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import uvicorn
@@ -31,6 +32,7 @@ from gateway.fanout import Fanout
 from gateway.headers import SecurityHeaders
 from gateway.joining import Joining, KnownPeople
 from gateway.lockout import Lockout
+from gateway.lockout_news import LockoutNews
 from gateway.metrics import GatewayMetrics
 from gateway.oidc.providers import Providers
 from gateway.oidc_people import OidcPeople
@@ -133,8 +135,12 @@ def create_app(services: GatewayServices) -> FastAPI:
     )
     sockets = _sockets(services, tokens, checked, background)
     records = FailureRecords(services.actors, background.spawn, services.clock)
+    news = LockoutNews(services.actors, background.spawn)
     lockout = Lockout(
-        settings.login_failures_account, settings.login_failures_address, services.clock
+        settings.login_failures_account,
+        settings.login_failures_address,
+        services.clock,
+        news.tell,
     )
     guard = SignInGuard(lockout, records, services.metrics)
     directory = _directory_parts(services, background)
@@ -148,10 +154,12 @@ def create_app(services: GatewayServices) -> FastAPI:
             background.spawn(records.look_after())
             background.spawn(directory.services.sync.look_after())
             deaf = await services.actors.subscribe_ended_sessions(sockets.on_sessions_ended)
+            alone = await services.actors.listen_to_gateways(partial(news.hear, lockout))
             if services.read_token_keys is not None:
                 background.spawn(follow_keys(tokens, services.read_token_keys))
             yield
             await deaf()
+            await alone()
             await records.flush()
         passwords.close()
         directory.services.directories.close()
