@@ -9,6 +9,9 @@ from actors.protocol.ids import InvitationId, RoleId, UserId
 from actors.protocol.permissions import Permission
 from actors.protocol.roles import Registration, Role
 
+InDirectory = Annotated[bool, Field(exclude_if=lambda value: not value)]
+"""Left out where it says nothing: commands of before keep their fingerprints."""
+
 
 class CreateRole(Command):
     """Make a role of the tenant's own."""
@@ -61,7 +64,7 @@ class RegisterUser(Command):
     email: Name | None = None
     display_name: Name
     password_hash: str = Field(repr=False)
-    in_directory: bool = False
+    in_directory: InDirectory = False
 
 
 class ApproveUser(Command):
@@ -101,7 +104,7 @@ class AcceptInvitation(Command):
     username: Name
     display_name: Name
     password_hash: str = Field(repr=False)
-    in_directory: bool = False
+    in_directory: InDirectory = False
 
 
 PeopleCommand = Annotated[
