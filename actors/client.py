@@ -9,6 +9,7 @@ import itertools
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,6 +36,7 @@ from actors.protocol.limits import (
     PUBLISH_TIMEOUT_S,
 )
 from actors.protocol.subjects import (
+    GATEWAYS_TOLD,
     TICKETS_BUCKET,
     RoomKind,
     ended_sessions_subject,
@@ -251,6 +253,19 @@ class ActorClient:
             handler(tenant, decode_ended_sessions(message.data))
 
         return await self._listen(ended_sessions_subject("*"), on_ended)
+
+    async def tell_gateways(self, body: bytes) -> None:
+        """Tell all gateways something, this one too. It may be lost, and nobody is told that it was."""
+        with suppress(NatsError):
+            await self._bus.client.publish(GATEWAYS_TOLD, body)
+
+    async def listen_to_gateways(self, handler: Callable[[bytes], None]) -> Unsubscribe:
+        """Listen to what gateways tell one another; on return the server has the subscription."""
+
+        async def on_told(message: Msg) -> None:
+            handler(message.data)
+
+        return await self._listen(GATEWAYS_TOLD, on_told)
 
     async def _listen(
         self, subject: str, on_message: Callable[[Msg], Awaitable[None]]

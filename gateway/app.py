@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import uvicorn
@@ -28,13 +29,14 @@ from gateway.evidence import EvidenceReads
 from gateway.failed_sign_ins import FailureRecords
 from gateway.fanout import Fanout
 from gateway.headers import SecurityHeaders
-from gateway.joining import Joining
+from gateway.joining import Joining, KnownPeople
 from gateway.lockout import Lockout
+from gateway.lockout_news import LockoutNews
 from gateway.metrics import GatewayMetrics
 from gateway.oidc.providers import Providers
 from gateway.oidc_people import OidcPeople
 from gateway.oidc_services import OidcServices
-from gateway.oidc_sign_in import Front, OidcSignIn
+from gateway.oidc_sign_in import Door, Front, OidcSignIn
 from gateway.passwords import PasswordCheck
 from gateway.rate_limits import AddressLimit, Buckets
 from gateway.replay import Replayer
@@ -132,11 +134,8 @@ def create_app(services: GatewayServices) -> FastAPI:
         settings.argon2_memory_kib, settings.argon2_passes, services.metrics.password_hashes.inc
     )
     sockets = _sockets(services, tokens, checked, background)
-    records = FailureRecords(services.actors, background.spawn, services.clock)
-    lockout = Lockout(
-        settings.login_failures_account, settings.login_failures_address, services.clock
-    )
-    guard = SignInGuard(lockout, records, services.metrics)
+    failures = _failure_parts(services, background)
+    guard = failures.guard
     directory = _directory_parts(services, background)
     second_factors = SecondFactors(guard, services.wall_clock)
     proofs = Proofs(passwords, directory.sign_in, second_factors)
@@ -145,14 +144,16 @@ def create_app(services: GatewayServices) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with background:
             background.spawn(sockets.look_after())
-            background.spawn(records.look_after())
+            background.spawn(failures.records.look_after())
             background.spawn(directory.services.sync.look_after())
             deaf = await services.actors.subscribe_ended_sessions(sockets.on_sessions_ended)
+            alone = await services.actors.listen_to_gateways(failures.hear)
             if services.read_token_keys is not None:
                 background.spawn(follow_keys(tokens, services.read_token_keys))
             yield
             await deaf()
-            await records.flush()
+            await alone()
+            await failures.records.flush()
         passwords.close()
         directory.services.directories.close()
 
@@ -169,8 +170,8 @@ def create_app(services: GatewayServices) -> FastAPI:
         passwords=passwords,
         directory=directory.services,
         second_factors=second_factors,
-        oidc=_oidc_services(services),
-        joining=_joining(services, passwords),
+        oidc=_oidc_services(services, guard),
+        joining=_joining(services, KnownPeople(passwords, directory.services.directories)),
         session_limit=Buckets("session", settings.requests_per_second_session, services.clock),
         tenant_deletion_days=settings.tenant_deletion_days,
     )
@@ -190,14 +191,35 @@ def _guard_edge(app: FastAPI, services: GatewayServices) -> None:
     errors.install(app, services.unavailable)
 
 
-def _joining(services: GatewayServices, passwords: PasswordCheck) -> Joining:
+def _joining(services: GatewayServices, people: KnownPeople) -> Joining:
     return Joining(
         services.reader,
         services.actors,
-        passwords,
+        people,
         services.settings.newcomers_at_once_address,
         services.clock,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _FailureParts:
+    records: FailureRecords
+    guard: SignInGuard
+    hear: Callable[[bytes], None]
+
+
+def _failure_parts(services: GatewayServices, background: Background) -> _FailureParts:
+    settings = services.settings
+    records = FailureRecords(services.actors, background.spawn, services.clock)
+    news = LockoutNews(services.actors, background.spawn)
+    lockout = Lockout(
+        settings.login_failures_account,
+        settings.login_failures_address,
+        services.clock,
+        news.tell,
+    )
+    guard = SignInGuard(lockout, records, services.metrics)
+    return _FailureParts(records, guard, partial(news.hear, lockout))
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +241,7 @@ def _directory_parts(services: GatewayServices, background: Background) -> _Dire
     )
 
 
-def _oidc_services(services: GatewayServices) -> OidcServices:
+def _oidc_services(services: GatewayServices, guard: SignInGuard) -> OidcServices:
     settings = services.settings
     providers = Providers(
         services.fetch,
@@ -231,7 +253,7 @@ def _oidc_services(services: GatewayServices) -> OidcServices:
         services.reader,
         services.actors,
         providers,
-        OidcPeople(services.actors),
+        Door(OidcPeople(services.actors), guard),
         Front(settings.public_url, settings.allowed_origins),
         services.wall_clock,
     )

@@ -24,18 +24,17 @@ from actors.protocol.commands import (
 from actors.protocol.envelope import Receipt
 from actors.protocol.errors import ErrorCode, OutcomeUnknown, Refusal
 from actors.protocol.events import SessionEnded
-from actors.protocol.ids import (
-    TENANT_ROOM,
-    time_ordered_id,
-)
+from actors.protocol.ids import TENANT_ROOM, time_ordered_id
 from actors.protocol.roles import Role
 from gateway.challenge import SecondFactorWanted
 from gateway.directory_sign_in import DirectorySignIn
+from gateway.failed_sign_ins import NOBODY, NOT_ACTIVE, UNKNOWN_USER, WRONG_PASSWORD
 from gateway.limits import (
     ACCESS_TTL_S,
     PASSWORD_CHARS_MAX,
     REFRESH_TTL_S,
 )
+from gateway.lockout import Account
 from gateway.passwords import PasswordCheck
 from gateway.refresh_token import RefreshToken, read_refresh_token, session_ended
 from gateway.second_factor import SecondFactors
@@ -311,9 +310,9 @@ class SignIn:
     ) -> tuple[str, UserRow]:
         found = await self._candidates(name)
         known = [(tenant, user) for tenant, user in found if user.is_active]
-        accounts = tuple((tenant, user.user) for tenant, user in known)
+        blamed = await self._blamed(name, found)
         if len(password) > PASSWORD_CHARS_MAX:
-            attempt.failed(accounts)
+            attempt.failed(*blamed)
             raise _login_failed()
         matching = [
             (tenant, user)
@@ -328,7 +327,7 @@ class SignIn:
         if not matching:
             matching = await self._from_directory(name, password, found, attempt)
         if not matching:
-            attempt.failed(accounts)
+            attempt.failed(*blamed)
             raise _login_failed()
         attempt.succeeded(alone=len(known) == 1 and matching[0][1].second_factor is None)
         if len(matching) > 1:
@@ -336,6 +335,19 @@ class SignIn:
                 ErrorCode.LOGIN_FAILED, "this name is known in several tenants: use name@tenant"
             )
         return matching[0]
+
+    async def _blamed(
+        self, name: str, found: list[tuple[str, UserRow]]
+    ) -> tuple[tuple[Account, ...], str]:
+        """Whose failure it is if nobody is let in, and of what kind. It asks the same whoever is found,
+        or the time would tell who exists."""
+        meant = await self._directory.tenant_meant(name)
+        if not found:
+            return ((meant, NOBODY),) if meant else (), UNKNOWN_USER
+        active = tuple((tenant, user.user) for tenant, user in found if user.is_active)
+        if active:
+            return active, WRONG_PASSWORD
+        return tuple((tenant, user.user) for tenant, user in found), NOT_ACTIVE
 
     async def _from_directory(
         self, name: str, password: str, found: list[tuple[str, UserRow]], attempt: Attempt

@@ -168,27 +168,31 @@ class DirectoryPeople:
     async def _create(
         self, tenant: str, user: str, found: DirectoryUser, role: Role, origin: Origin
     ) -> None:
-        username = found.username.strip()
+        username, email = found.username.strip(), _email(found)
         if not 0 < len(username) <= NAME_CHARS_MAX:
             log.warning("directory.user_refused", tenant=tenant, key=found.key, code="name_length")
             return
-        command = CreateUser(
-            **_by_the_directory(origin),
-            user=user,
-            username=username,
-            email=_email(found),
-            display_name=_display_name(found),
-            user_role=role,
-            password_hash="",
-            directory_key=found.key,
-        )
-        try:
-            await self._actors.send(tenant, TENANT_ROOM, command)
-        except Refusal as refusal:
-            # The name is that of a local user, who stays who he is; or a second sign-in was faster.
-            log.warning("directory.user_refused", tenant=tenant, key=found.key, code=refusal.code)
-            if refusal.code not in (ErrorCode.CONFLICT, ErrorCode.INVALID):
-                raise
+        # An e-mail that somebody has here is left out: it must keep nobody from his own name.
+        for known in dict.fromkeys((email, None)):
+            command = CreateUser(
+                **_by_the_directory(origin),
+                user=user,
+                username=username,
+                email=known,
+                display_name=_display_name(found),
+                user_role=role,
+                password_hash="",
+                directory_key=found.key,
+            )
+            try:
+                await self._actors.send(tenant, TENANT_ROOM, command)
+                return
+            except Refusal as refusal:
+                # The name is that of a local user, who stays who he is; or a second sign-in was faster.
+                code = refusal.code
+                log.warning("directory.user_refused", tenant=tenant, key=found.key, code=code)
+                if code not in (ErrorCode.CONFLICT, ErrorCode.INVALID):
+                    raise
 
 
 def unavailable(tenant: str, error: DirectoryError) -> Refusal:

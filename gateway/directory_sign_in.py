@@ -44,6 +44,12 @@ class DirectorySignIn:
         user = await self._people.authenticated(reader, meant, password, origin)
         return [(reader.tenant, user)] if user is not None else []
 
+    async def tenant_meant(self, name: str) -> str:
+        """The tenant that somebody means who types this name, whether or not it has such a user; empty
+        if it is none that can be told."""
+        asked = await self._asked(name)
+        return asked[0].tenant if asked is not None else ""
+
     async def confirmed(self, tenant: str, user: UserRow, password: str) -> bool:
         """Whether the directory still knows this user, who is signed in, by this password.
 

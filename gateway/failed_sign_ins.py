@@ -1,6 +1,9 @@
-"""Failed sign-ins of known users become records of their tenant: one a user and minute, with a count.
+"""Failed sign-ins become records of their tenant: one a user and minute, with a count; and one a reason
+and minute for all tries that mean nobody whom the tenant knows.
 
-So an attacker can't make a chain grow without end, and the first failure shows at once all the same.
+So an attacker can't make a chain grow without end, and the first failure shows at once all the same. What
+was typed in the place of a name is never kept: it may be a password, in the wrong field or of a manager
+that filled it in, and the chain forgets nothing.
 """
 
 import asyncio
@@ -9,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import structlog
 
@@ -24,7 +27,12 @@ from gateway.lockout import Account
 
 log = structlog.get_logger(__name__)
 
-Reason = Literal["wrong_password", "locked", "wrong_code"]
+WRONG_PASSWORD: Final = "wrong_password"  # noqa: S105 -- the name of a reason
+LOCKED: Final = "locked"
+NOT_ACTIVE: Final = "not_active"
+UNKNOWN_USER: Final = "unknown_user"
+NOBODY: Final = ""
+"""In the place of a user: nobody whom the tenant knows."""
 FLUSH_S: Final = 3.0
 """How long the end of a gateway may wait for records."""
 RECORDER: Final = "gateway"
@@ -33,12 +41,12 @@ RECORDER: Final = "gateway"
 
 @dataclass(slots=True)
 class _Waiting:
-    """What was not yet recorded of a user. `recorded_at` is when it was last tried to."""
+    """What was not yet recorded of a user, or of nobody. `recorded_at` is when it was last tried to."""
 
     recorded_at: float
     count: int = 0
     address: str = ""
-    reason: Reason = "wrong_password"
+    reason: str = WRONG_PASSWORD
 
 
 class FailureRecords:
@@ -53,17 +61,19 @@ class FailureRecords:
         self._actors = actors
         self._spawn = spawn
         self._clock = clock
-        self._waiting: dict[Account, _Waiting] = {}
+        self._waiting: dict[tuple[Account, str], _Waiting] = {}
 
-    def note(self, users: tuple[Account, ...], address: str, reason: Reason) -> None:
-        """Take note of a failure; the first one of a user is recorded at once."""
+    def note(self, users: tuple[Account, ...], address: str, reason: str) -> None:
+        """Take note of a failure; the first one of a user is recorded at once. `reason` is a word of
+        ours."""
         for user in users:
-            waiting = self._waiting.get(user)
+            key = user, "" if user[1] else reason
+            waiting = self._waiting.get(key)
             is_first = waiting is None
             if waiting is None:
                 if len(self._waiting) >= FAILED_USERS_MAX:
                     continue
-                waiting = self._waiting[user] = _Waiting(self._clock())
+                waiting = self._waiting[key] = _Waiting(self._clock())
             waiting.count = min(waiting.count + 1, FAILED_SIGN_INS_MAX)
             waiting.address, waiting.reason = address[:ADDRESS_CHARS_MAX], reason
             if is_first:
@@ -78,17 +88,17 @@ class FailureRecords:
     async def sweep(self) -> None:
         """Record what is due now, and forget users that were left alone."""
         now = self._clock()
-        for user, waiting in list(self._waiting.items()):
+        for key, waiting in list(self._waiting.items()):
             if now - waiting.recorded_at < FAILURES_RECORDED_S:
                 continue
             if waiting.count:
-                await self._record(user, waiting)
+                await self._record(key[0], waiting)
             else:
-                del self._waiting[user]
+                del self._waiting[key]
 
     async def flush(self) -> None:
         """Record all that waits, as far as there is time: the gateway ends."""
-        waiting = [item for item in self._waiting.items() if item[1].count]
+        waiting = [(user, item) for (user, _), item in self._waiting.items() if item.count]
         with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_S):
                 await asyncio.gather(*(self._record(*item) for item in waiting))

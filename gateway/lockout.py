@@ -5,6 +5,7 @@ neither an answer nor its time tells who exists. Counting by user instead would 
 failures of one spelling would then lock the other spellings of somebody who exists, and of nobody else.
 """
 
+import hashlib
 import ipaddress
 import math
 import time
@@ -31,6 +32,20 @@ IPV6_HOST_BITS: Final = 64
 
 Account = tuple[str, str]
 """A tenant and a user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is said of a try: that it failed, from this address, and who has the name; or, without an
+    address, that its name is cleared. Name and address are keys of their counts."""
+
+    name: str
+    address: str | None
+    users: tuple[Account, ...] = ()
+
+
+def _nobody_else(_: Heard) -> None:
+    return
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +123,27 @@ class FailureCounts:
             count.failures, count.at = max(0.0, self._left(count, now) - 1), now
             count.locked_until = now
 
-    def forget(self, key: str) -> None:
-        """Forget the failures of a key."""
-        self._counts.pop(key, None)
+    def forget(self, key: str) -> float:
+        """Forget the failures of a key; how many there were."""
+        count = self._counts.pop(key, None)
+        return self._left(count, self._clock()) if count is not None else 0.0
 
     def _left(self, count: _Count, now: float) -> float:
         return max(0.0, count.failures - (now - count.at) / self._patience.forgiven_s)
 
 
 class Lockout:
-    """Decides whether a sign-in may be tried. `clock` tells seconds that never run backwards."""
+    """Decides whether a sign-in may be tried. `clock` tells seconds that never run backwards; `tell` is
+    told what other gateways should know."""
 
     def __init__(
         self,
         account_failures: int = LOGIN_FAILURES_ACCOUNT,
         address_failures: int = LOGIN_FAILURES_ADDRESS,
         clock: Callable[[], float] = time.monotonic,
+        tell: Callable[[Heard], None] = _nobody_else,
     ) -> None:
+        self._tell = tell
         self.names = FailureCounts(
             Patience(account_failures, LOGIN_FORGIVEN_ACCOUNT_S, LOCK_ACCOUNT_S_MAX), clock
         )
@@ -154,8 +173,10 @@ class Lockout:
 
     def failed(self, name: str, address: str, users: tuple[Account, ...] = ()) -> None:
         """A try that was charged did fail, and its address has it counted too; `users` have this name."""
-        self.names.remember(_name_key(name), users)
+        failed = Heard(_name_key(name), address_key(address), users)
+        self.names.remember(failed.name, users)
         self.addresses.failed(address_key(address))
+        self._tell(failed)
 
     def refund(self, name: str) -> None:
         """A try that was charged did not fail."""
@@ -163,13 +184,27 @@ class Lockout:
 
     def forget(self, name: str) -> None:
         """Forget the failures of a name; its address may be trying others."""
-        self.names.forget(_name_key(name))
+        key = _name_key(name)
+        # One is the charge of the try that has just succeeded, of which nobody else knows.
+        if self.names.forget(key) > 1:
+            self._tell(Heard(key, None))
+
+    def heard(self, heard: Heard) -> None:
+        """Count what happened at another gateway."""
+        if heard.address is None:
+            self.names.forget(heard.name)
+            return
+        self.names.failed(heard.name)
+        self.names.remember(heard.name, heard.users)
+        self.addresses.failed(heard.address)
 
 
 def _name_key(name: str) -> str:
     # As names are looked up: spaces and capitals around the parts make no other name.
     user, at, place = name.rpartition("@")
-    return f"{user.strip().casefold()}{at}{place.strip().casefold()}"
+    meant = f"{user.strip().casefold()}{at}{place.strip().casefold()}"
+    # A digest: people type passwords there, and it is kept and told to other gateways.
+    return hashlib.sha256(meant.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def address_key(address: str) -> str:

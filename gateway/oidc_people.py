@@ -52,17 +52,17 @@ class OidcPeople:
         row = await reader.user(user)
         if role is None:
             await self._suspend(reader.tenant, row)
-            raise SignInRefused("no_role")
+            raise SignInRefused("no_role", user if row is not None else "")
         if row is None:
             await self._create(reader, user, f"{issuer}#{person.subject}", person, role, origin)
         elif row.disabled or row.deleted:
             # An administrator's word comes before the provider's.
-            raise SignInRefused("disabled_here")
+            raise SignInRefused("disabled_here", user)
         else:
             await self._in_step(reader.tenant, row, person, role)
         row = await reader.user(user)
         if row is None or not row.is_active:
-            raise SignInRefused("not_active")
+            raise SignInRefused("not_active", user if row is not None else "")
         return row
 
     async def _suspend(self, tenant: str, row: UserRow | None) -> None:

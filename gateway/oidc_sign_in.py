@@ -18,6 +18,7 @@ from actors.client import ActorClient
 from actors.protocol.commands import Origin
 from actors.protocol.errors import ErrorCode, Refusal
 from actors.protocol.ids import is_tenant_id
+from gateway.failed_sign_ins import NOBODY
 from gateway.oidc.errors import ProviderError, SignInRefused
 from gateway.oidc.flow import (
     Flow,
@@ -33,6 +34,7 @@ from gateway.oidc.person import Person, is_told, person_of
 from gateway.oidc.provider import Provider, Redemption, text_of
 from gateway.oidc.providers import Providers
 from gateway.oidc_people import OidcPeople
+from gateway.sign_in_guard import SignInGuard
 from store.reader import Reader
 from store.rows import UserRow
 from store.tenant_reader import TenantReader
@@ -40,6 +42,8 @@ from store.tenant_reader import TenantReader
 log = structlog.get_logger(__name__)
 
 HANDOVER_PARAMETER: Final = "sign_in"
+RECORDED_AS: Final = "oidc_"
+"""Before the reason of a refusal in the tenant's record, to be told from those of passwords."""
 AGAIN: Final = "this can't be used to sign in; start again, in the same browser"
 _REASONS: Final = {
     "no_role": "you have signed in there, and none of your groups lets you in here",
@@ -78,6 +82,14 @@ class Front:
     origins: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Who comes in as whom, and what is kept of those who don't."""
+
+    people: OidcPeople
+    guard: SignInGuard
+
+
 class OidcSignIn:
     """Takes people to their provider and back. `wall_clock` tells Unix seconds."""
 
@@ -86,14 +98,15 @@ class OidcSignIn:
         reader: Reader,
         actors: ActorClient,
         providers: Providers,
-        people: OidcPeople,
+        door: Door,
         front: Front,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._reader = reader
         self._actors = actors
         self._providers = providers
-        self._people = people
+        self._people = door.people
+        self._guard = door.guard
         self._front = front
         self._wall_clock = wall_clock
 
@@ -180,27 +193,30 @@ class OidcSignIn:
             issuer = provider.settings.issuer
             user = await self._people.user_of(reader, issuer, person, role, origin)
         except ProviderError as error:
+            self._note(tenant, error.trouble, origin)
             raise _unavailable(tenant, error) from None
         except SignInRefused as refused:
+            self._note(tenant, refused.reason, origin, refused.user)
             raise _refused(tenant, refused) from None
         handover = Handover(
             secrets.token_hex(16), user.user, flow.challenge, int(self._wall_clock())
         )
         return f"{flow.return_to}#{HANDOVER_PARAMETER}={await sealed(reader, handover)}"
 
-    async def redeem(self, tenant: str, code: str, verifier: str) -> UserRow:
+    async def redeem(self, tenant: str, code: str, verifier: str, origin: Origin) -> UserRow:
         """The user who has signed in, once; whoever asks opens the session.
 
         Args:
             tenant: whose provider was asked.
             code: the handover.
             verifier: of the challenge that it was begun with.
+            origin: where the request came from, for the record.
 
         Raises:
             Refusal: `LOGIN_FAILED`: it is none, is too old, of another client, or was used.
         """
+        reader = await self._reader.tenant(tenant) if is_tenant_id(tenant) else None
         try:
-            reader = await self._reader.tenant(tenant) if is_tenant_id(tenant) else None
             handover = await opened_handover(reader, code) if reader is not None else None
             if reader is None or handover is None or handover.is_over(self._wall_clock()):
                 raise SignInRefused("handover")
@@ -210,10 +226,15 @@ class OidcSignIn:
                 raise SignInRefused("handover_used")
             user = await reader.user(handover.user)
             if user is None or not user.is_active or not user.provider_key:
-                raise SignInRefused("not_active")
+                raise SignInRefused("not_active", handover.user if user is not None else "")
         except SignInRefused as refused:
+            if reader is not None:
+                self._note(tenant, refused.reason, origin, refused.user)
             raise _refused(tenant, refused) from None
         return user
+
+    def _note(self, tenant: str, reason: str, origin: Origin, user: str = NOBODY) -> None:
+        self._guard.note(f"{RECORDED_AS}{reason}", ((tenant, user),), origin.address)
 
     async def _provider_of(self, tenant: str) -> tuple[TenantReader, Provider]:
         reader = await self._reader.tenant(tenant) if is_tenant_id(tenant) else None

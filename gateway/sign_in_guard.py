@@ -1,6 +1,6 @@
 """One try to sign in: may it be made, and what is kept of it if it fails."""
 
-from gateway.failed_sign_ins import FailureRecords, Reason
+from gateway.failed_sign_ins import LOCKED, WRONG_PASSWORD, FailureRecords
 from gateway.lockout import Account, Lockout
 from gateway.metrics import GatewayMetrics
 from gateway.too_soon import TooSoon
@@ -32,11 +32,11 @@ class SignInGuard:
         try:
             self._lockout.admit(name, address)
         except TooSoon:
-            self.note("locked", self._lockout.users(name), address)
+            self.note(LOCKED, self._lockout.users(name), address)
             raise
 
-    def note(self, reason: Reason, users: tuple[Account, ...], address: str) -> None:
-        """Count and record a refusal; `users` have the name that was tried."""
+    def note(self, reason: str, users: tuple[Account, ...], address: str) -> None:
+        """Count and record a refusal; `users` have the name that was tried. `reason` is a word of ours."""
         self._metrics.failed_sign_ins.labels(reason).inc()
         self._records.note(users, address, reason)
 
@@ -63,7 +63,7 @@ class Attempt:
             self._lockout.charge(self._name)
             self._started = True
 
-    def failed(self, users: tuple[Account, ...], reason: Reason = "wrong_password") -> None:
+    def failed(self, users: tuple[Account, ...], reason: str = WRONG_PASSWORD) -> None:
         """The password, or the code, was wrong; `users` have this name."""
         if not self._started:
             self._lockout.charge(self._name)

@@ -172,13 +172,13 @@ class EndSession(Command):
 class RecordFailedSignIns(Command):
     """Say that somebody tried to sign in as a user in vain, `count` times since it was last said.
 
-    `address` and `reason` are those of the last time.
+    `address` and `reason` are those of the last time. `user` is empty if nobody here was meant.
     """
 
     type: Literal["record_failed_sign_ins"] = "record_failed_sign_ins"
-    user: UserId
+    user: UserId | Literal[""]
     address: Annotated[str, StringConstraints(max_length=ADDRESS_CHARS_MAX)] = ""
-    reason: Literal["wrong_password", "locked", "wrong_code"]
+    reason: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
     count: Annotated[int, Field(ge=1, le=FAILED_SIGN_INS_MAX)]
 
 

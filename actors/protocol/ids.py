@@ -32,6 +32,10 @@ TENANT_ROOM: Final = "_tenant"
 PLATFORM_TENANT: Final = "platform"
 """The tenant of those who run the platform. Its own chain records what becomes of all the others."""
 
+RESERVED_TENANTS: Final = frozenset({"all", "current", "me", "new", "self"})
+"""Words that no tenant is made with: in the paths of routes they stand where a tenant's id stands, or may
+one day. One that has such an id is left as it is."""
+
 _TOKEN: Final = re.compile(TOKEN_PATTERN)
 _TENANT: Final = re.compile(TENANT_PATTERN)
 _ROOM: Final = re.compile(ROOM_PATTERN)

@@ -9,6 +9,9 @@ from actors.protocol.ids import InvitationId, RoleId, UserId
 from actors.protocol.permissions import Permission
 from actors.protocol.roles import Registration, Role
 
+InDirectory = Annotated[bool, Field(exclude_if=lambda value: not value)]
+"""Left out where it says nothing: commands of before keep their fingerprints."""
+
 
 class CreateRole(Command):
     """Make a role of the tenant's own."""
@@ -52,7 +55,8 @@ class SetRegistration(Command):
 
 
 class RegisterUser(Command):
-    """Make somebody who asked for it himself a user; by the gateway, in his name."""
+    """Make somebody who asked for it himself a user; by the gateway, in his name. `in_directory`: the
+    tenant's directory knows somebody by one of his names."""
 
     type: Literal["register_user"] = "register_user"
     user: UserId
@@ -60,6 +64,7 @@ class RegisterUser(Command):
     email: Name | None = None
     display_name: Name
     password_hash: str = Field(repr=False)
+    in_directory: InDirectory = False
 
 
 class ApproveUser(Command):
@@ -89,7 +94,8 @@ class RevokeInvitation(Command):
 
 
 class AcceptInvitation(Command):
-    """Become a user by an invitation; by the gateway, in the name of whoever shows its secret."""
+    """Become a user by an invitation; by the gateway, in the name of whoever shows its secret.
+    `in_directory`: the tenant's directory knows somebody by the name that he wants."""
 
     type: Literal["accept_invitation"] = "accept_invitation"
     invitation: InvitationId
@@ -98,6 +104,7 @@ class AcceptInvitation(Command):
     username: Name
     display_name: Name
     password_hash: str = Field(repr=False)
+    in_directory: InDirectory = False
 
 
 PeopleCommand = Annotated[

@@ -19,6 +19,8 @@ DEAD_LETTER_STREAM: Final = "DEADLETTERS"
 WORKER_ALIVE: Final = "worker.alive"
 TENANTS_CHANGED: Final = "platform.tenants"
 ENDED_SESSIONS: Final = "_sessions"
+GATEWAYS_TOLD: Final = "live.sign_ins"
+"""Where gateways tell one another of failed sign-ins. Nobody else may listen there."""
 
 
 _REPLY: Final = re.compile(r"reply\.[A-Za-z0-9_-]{1,128}")

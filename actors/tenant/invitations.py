@@ -78,7 +78,7 @@ def accept(
     if unfit is not None:
         return unfit
     wanted = {command.username.casefold(), known.email.casefold()}
-    if is_taken(state, wanted) or command.user in state.users:
+    if command.in_directory or is_taken(state, wanted) or command.user in state.users:
         return Rejection(ErrorCode.CONFLICT, "the name or the e-mail is taken")
     return InvitationAccepted(
         invitation=command.invitation,

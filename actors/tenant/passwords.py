@@ -11,10 +11,10 @@ from actors.tenant.state import TenantState
 
 
 def record_failures(state: TenantState, command: RecordFailedSignIns) -> SignInFailed | Rejection:
-    """Record that somebody tried to sign in as a user and could not."""
+    """Record that somebody tried to sign in, as a user or as nobody who is known, and could not."""
     if command.role is not Role.SYSTEM:
         return Rejection(ErrorCode.FORBIDDEN, "only the gateway knows who failed to sign in")
-    if command.user not in state.users:
+    if command.user and command.user not in state.users:
         return Rejection(ErrorCode.NOT_FOUND, "there is no such user")
     return SignInFailed(
         user=command.user, address=command.address, reason=command.reason, count=command.count

@@ -45,13 +45,18 @@ def register(
     wanted = {name.casefold() for name in (command.username, command.email) if name}
     if is_taken(state, wanted) or command.user in state.users:
         return RegistrationIgnored(username=command.username, reason="the name or e-mail is taken")
+    if command.in_directory:
+        reason = "the directory knows somebody by the name or e-mail"
+        return RegistrationIgnored(username=command.username, reason=reason)
     return UserRegistered(
         user=command.user,
         username=command.username,
         email=command.email,
         display_name=command.display_name,
         role=Role.ANALYST,
-        pending=state.registration is Registration.WITH_APPROVAL,
+        # Nobody can be asked whether a provider knows the name, so a person looks.
+        pending=state.registration is Registration.WITH_APPROVAL
+        or state.identity_provider is not None,
         password_hash=command.password_hash,
     )
 

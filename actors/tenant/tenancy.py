@@ -9,7 +9,7 @@ from typing import Final, assert_never
 
 from actors.protocol.commands import GrantTenant, LockTenant, ManageTenant
 from actors.protocol.errors import ErrorCode, Rejection
-from actors.protocol.ids import PLATFORM_TENANT
+from actors.protocol.ids import PLATFORM_TENANT, RESERVED_TENANTS
 from actors.protocol.limits import MANAGED_TENANTS_MAX, PROFILE_BYTES_MAX
 from actors.protocol.permissions import Permission
 from actors.protocol.roles import Role
@@ -114,6 +114,9 @@ def _born(
         if command.role is not Role.SYSTEM:
             return Rejection(ErrorCode.FORBIDDEN, "only the provisioner finds tenants")
         return TenantAdopted(tenant=command.tenant, name=action.name)
+    if command.tenant in RESERVED_TENANTS:
+        detail = f"{command.tenant} is a word of the API's own paths; choose another id"
+        return Rejection(ErrorCode.INVALID, detail)
     first = action.administrator
     names = (first.username, first.email, first.display_name) if first else ()
     unfit = _unfit(action.profile) or unfit_text(*names)

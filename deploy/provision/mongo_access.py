@@ -3,8 +3,10 @@
 from typing import Any, Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
+from deploy.provision.errors import ProvisionError
 from deploy.provision.secrets import MongoUser, Secrets
 from store.driver import Database, MongoConnection
 from store.mongo import (
@@ -22,6 +24,11 @@ from store.mongo import (
 
 AUTH_DATABASE: Final = "admin"
 MAJORITY: Final = {"w": "majority"}
+_TO_BUILD: Final = (
+    "DuplicateKey: two documents have what only one may have, so remove or repair one of them; "
+    "IndexOptionsConflict or IndexKeySpecsConflict: drop the index of this name, which is another one; "
+    "then do it again"
+)
 MECHANISMS: Final = ("SCRAM-SHA-256",)
 
 ROLE_EXISTS: Final = 51002
@@ -111,11 +118,35 @@ async def _ensure_user(database: Database, user: MongoUser, password: str, role:
 
 
 async def _ensure_collections(database: Database, indexes: dict[str, Any]) -> None:
+    unbuilt: list[str] = []
     for name, wanted in indexes.items():
         try:
             await database.command("create", name, writeConcern=MAJORITY)
         except OperationFailure as error:
             if error.code != COLLECTION_EXISTS:
                 raise
-        if wanted:
-            await database[name].create_indexes(list(wanted))
+        unbuilt += await _unbuilt_indexes(database, name, list(wanted))
+    if unbuilt:
+        raise ProvisionError("index_not_built", f"can't build {', '.join(unbuilt)}", _TO_BUILD)
+
+
+async def _unbuilt_indexes(
+    database: Database, collection: str, wanted: list[IndexModel]
+) -> list[str]:
+    """Build indexes; those that can't be, with why."""
+    if not wanted:
+        return []
+    try:
+        await database[collection].create_indexes(wanted)
+    except OperationFailure as error:
+        if len(wanted) > 1:
+            # One by one, so that the others are built and the one is named.
+            return [
+                unbuilt
+                for index in wanted
+                for unbuilt in await _unbuilt_indexes(database, collection, [index])
+            ]
+        # Not what the server says in words: it quotes the documents that are in the way.
+        why = (error.details or {}).get("codeName", error.code)
+        return [f"index {wanted[0].document['name']} of {database.name}.{collection} ({why})"]
+    return []

@@ -13,9 +13,10 @@ from typing import Final
 
 import nats.errors
 from nats.aio.client import Client
-from pymongo.errors import DuplicateKeyError
+from nats.js.errors import APIError
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
-from actors.protocol.ids import TENANT_PATTERN, is_tenant_id
+from actors.protocol.ids import RESERVED_TENANTS, TENANT_PATTERN, is_tenant_id
 from actors.protocol.limits import LANES_DEFAULT, NAME_CHARS_MAX, SHARDS
 from actors.protocol.subjects import TENANTS_CHANGED
 from deploy.provision.births import BIRTHS, ensure_room_stream
@@ -39,6 +40,7 @@ from deploy.provision.nats_streams import ensure_stream, ingest_config, shared_c
 from deploy.provision.secrets import NatsUser, Secrets
 from deploy.provision.token_keys import ensure_token_keys
 from store.driver import Collection, Document, MongoConnection
+from store.errors import StoreError
 from store.keys import KeyRing, RootKey
 from store.mongo import DESTROYED, PLATFORM_DATABASE, TENANTS
 from store.nats_credentials import NatsCredentials
@@ -46,6 +48,9 @@ from store.rows import TenantRow
 
 LANES_MAX: Final = SHARDS
 CONNECT_TIMEOUT_S: Final = 5
+ONE_TENANTS_TROUBLE: Final = (OperationFailure, APIError, StoreError)
+"""What is refused for one tenant and may be granted for the next. A server that is away is not among it:
+every tenant would wait for it in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,8 @@ async def open_platform(
 
 
 async def provision_platform(platform: Platform, admin: MongoConnection) -> list[TenantRow]:
-    """Make or repair everything: database users, shared streams, keys, and every known tenant.
+    """Make or repair everything: database users, shared streams, keys, and every known tenant. One that
+    can't be finished holds up no other.
 
     Args:
         platform: the provisioner's connections; its MongoDB user need not exist yet.
@@ -119,7 +125,8 @@ async def provision_platform(platform: Platform, admin: MongoConnection) -> list
         Every tenant.
 
     Raises:
-        ProvisionError: something is in the way that only a person can decide about.
+        ProvisionError: something is in the way that only a person can decide about; `tenants_unfinished`:
+            only of the tenants that it names, all others are done.
     """
     ensure_all_credentials(platform.secrets)
     await ensure_users(admin, platform.secrets)
@@ -129,7 +136,28 @@ async def provision_platform(platform: Platform, admin: MongoConnection) -> list
     js = platform.core.jetstream()
     for config in shared_configs(platform.replicas):
         await ensure_stream(js, config)
-    return [await _ensure_tenant(platform, row) for row in await list_tenants(platform.mongo)]
+    return await _ensure_tenants(platform, await list_tenants(platform.mongo))
+
+
+async def _ensure_tenants(platform: Platform, rows: list[TenantRow]) -> list[TenantRow]:
+    done: list[TenantRow] = []
+    unfinished: list[str] = []
+    for row in rows:
+        try:
+            done.append(await _ensure_tenant(platform, row))
+        except ProvisionError as error:
+            unfinished.append(f"{row.id}: {error}")
+        except ONE_TENANTS_TROUBLE as error:
+            # Without its text, which may quote documents.
+            code = getattr(error, "code", None) or getattr(error, "err_code", None) or ""
+            unfinished.append(f"{row.id}: {type(error).__name__} {code}".rstrip())
+    if unfinished:
+        raise ProvisionError(
+            "tenants_unfinished",
+            f"{len(done)} tenants are done, {len(unfinished)} are not: {' | '.join(unfinished)}",
+            "see to what is named, then run this again, or './wardroom tenant create <id>' for one of them",
+        )
+    return done
 
 
 async def create_tenant(
@@ -147,6 +175,12 @@ async def create_tenant(
         ProvisionError: an argument is out of bounds, or something is in the way.
     """
     _check_arguments(tenant, name, lanes)
+    if tenant in RESERVED_TENANTS and await platform.tenants.find_one({"_id": tenant}) is None:
+        raise ProvisionError(
+            "reserved_tenant_id",
+            f"{tenant!r} is a word of the API's own paths",
+            "choose another id",
+        )
     return await _ensure_tenant(platform, TenantRow(tenant, name, lanes, generation=0))
 
 

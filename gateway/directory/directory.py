@@ -5,7 +5,7 @@ exception says so and nobody is let in.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -110,6 +110,23 @@ class Directory:
             if len(found) > 1:
                 raise DirectoryError(Trouble.NOT_AS_SET, "one key belongs to two entries")
             return search.user(found[0]) if found else None
+
+        return await self._call(partial(self._servers.asked, ask))
+
+    async def knows(self, names: Sequence[str]) -> bool:
+        """Whether one of the names is somebody's, may he sign in or not.
+
+        Args:
+            names: as somebody would type them to sign in.
+
+        Raises:
+            DirectoryError: the directory could not be asked, which says nothing about the names.
+        """
+        meant = [way for name in names for way in alternatives(name, self._settings)]
+
+        def ask(connection: LdapConnection, _: Server) -> bool:
+            # Asked even if none can be a name: whether it answers must not depend on the names.
+            return bool(meant and Search(connection, self._settings).named(meant))
 
         return await self._call(partial(self._servers.asked, ask))
 

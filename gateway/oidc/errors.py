@@ -60,8 +60,10 @@ class ProviderError(Exception):
 
 
 class SignInRefused(Exception):
-    """The provider has answered, and nobody can sign in with that. `reason` is a word for the log."""
+    """The provider has answered, and nobody can sign in with that. `reason` is a word for the log and the
+    record; `user` is who is meant, empty if that is nobody here."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, user: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.user = user

@@ -100,9 +100,9 @@ async def open_oidc_session(
 ) -> TokenPair:
     """Exchange the ticket of a sign-in for tokens, once. Whoever has a second factor here gets the problem
     `second_factor_required` with a `challenge` to answer."""
-    user = await services.oidc.sign_in.redeem(tenant, body.code, body.verifier)
-    address = request.client.host if request.client else ""
-    return pair_view(await services.sign_in.recognised(tenant, user, address))
+    origin = origin_of(request)
+    user = await services.oidc.sign_in.redeem(tenant, body.code, body.verifier, origin)
+    return pair_view(await services.sign_in.recognised(tenant, user, origin.address))
 
 
 def _cookie_name(services: RestServices) -> str:

@@ -1,4 +1,4 @@
-"""Request bodies pass the strict parser before anything else reads them."""
+"""Request bodies pass the gate and the strict parser before anything else reads them."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,6 +11,7 @@ from actors.protocol.errors import ErrorCode
 from actors.protocol.limits import FRAME_BYTES_MAX
 from gateway import strict_json
 from gateway.errors import BodyRefused
+from gateway.rest.access import gate_before_body
 from gateway.strict_json import StrictJsonError
 
 _TOO_LARGE = f"a body has at most {FRAME_BYTES_MAX} bytes"
@@ -55,6 +56,7 @@ class StrictRoute(APIRoute):
         takes_body = self.body_field is not None
 
         async def handle(request: Request) -> Response:
+            await gate_before_body(request)
             media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
             if takes_body and media_type != "application/json":
                 raise BodyRefused(ErrorCode.BAD_FRAME, "send the body as application/json")

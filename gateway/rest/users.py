@@ -25,6 +25,7 @@ from actors.protocol.ids import (
 from actors.protocol.limits import NAME_CHARS_MAX, REASON_CHARS_MAX
 from actors.protocol.markings import Clearance
 from actors.protocol.roles import Role
+from gateway.joining import warning_about
 from gateway.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from gateway.rest.access import (
     DEFAULT_LIMIT,
@@ -125,6 +126,7 @@ class UserView(BaseModel):
     second_factor: bool
     pending: bool
     clearance: int
+    warning: str | None = Field(default=None, description="To be read before he is approved.")
 
 
 class UserPage(BaseModel):
@@ -148,8 +150,8 @@ def source_of(row: UserRow) -> Source:
     return "directory" if row.directory_key else "local"
 
 
-def view_of(row: UserRow) -> UserView:
-    """A user as administrators see him."""
+def view_of(row: UserRow, warning: str | None = None) -> UserView:
+    """A user as administrators see him; a warning is for one who is pending."""
     return UserView(
         user=row.user,
         username=row.username,
@@ -163,6 +165,7 @@ def view_of(row: UserRow) -> UserView:
         second_factor=row.second_factor is not None,
         pending=row.pending,
         clearance=row.clearance,
+        warning=warning if row.pending else None,
     )
 
 
@@ -213,7 +216,8 @@ async def list_users(
     rows = await caller.reader.users(after=cursor or "", limit=limit + 1, deleted=deleted)
     page = rows[:limit]
     following = page[-1].user if len(rows) > limit else None
-    return UserPage(items=[view_of(row) for row in page], next=following)
+    warning = await warning_about(caller.reader, page)
+    return UserPage(items=[view_of(row, warning) for row in page], next=following)
 
 
 async def create_user(
@@ -245,7 +249,7 @@ async def get_user(user: UserInPath, caller: SignedIn) -> UserView:
     row = await caller.reader.user(user)
     if row is None:
         raise Refusal(ErrorCode.NOT_FOUND, "there is no such user")
-    return view_of(row)
+    return view_of(row, await warning_about(caller.reader, [row]))
 
 
 async def change_user(

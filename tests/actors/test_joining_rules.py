@@ -1,5 +1,6 @@
 """How people come into a tenant: registered by themselves, or invited; and who ends whose session."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -30,7 +31,7 @@ from actors.protocol.permissions import Permission
 from actors.protocol.roles import Registration, Role
 from actors.tenant.decide import decide
 from actors.tenant.evolve import evolve
-from actors.tenant.state import CustomRole, Session, TenantState, User
+from actors.tenant.state import CustomRole, IdentityProvider, Session, TenantState, User
 from tests.actors.people import AT_MS, SYSTEM, Person
 
 TOM: Final = Person("tom", Role.TENANT_ADMIN)
@@ -259,3 +260,28 @@ def test_a_session_of_another_user_than_the_one_named_is_not_there(session: str,
     assert refusal(tenant(), command) is ErrorCode.NOT_FOUND
     own = ANA.asks(EndSession, session="ses_tom", user="ana")
     assert refusal(tenant(), own) is ErrorCode.NOT_FOUND
+
+
+# Names of people who are known elsewhere ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [Registration.OPEN, Registration.WITH_APPROVAL])
+def test_a_name_that_the_directory_knows_makes_a_record_and_no_user(mode: Registration) -> None:
+    event = decide(tenant(mode), registering(in_directory=True), AT_MS)
+    assert isinstance(event, RegistrationIgnored)
+    assert "directory" in event.reason
+    assert evolve(tenant(mode), event, "nina", AT_MS) == tenant(mode)
+
+
+def test_where_a_provider_knows_people_whom_nobody_can_ask_about_open_means_with_approval() -> None:
+    state = replace(tenant(Registration.OPEN), identity_provider=IdentityProvider({}, ""))
+    state = after(state, registering())
+    assert refusal(state, opening("nina")) is ErrorCode.LOGIN_FAILED
+    approved = after(state, TOM.asks(ApproveUser, user="nina"))
+    assert refusal(approved, opening("nina")) is None
+
+
+def test_an_invitation_is_not_accepted_under_a_name_that_the_directory_knows() -> None:
+    state = after(tenant(), inviting())
+    assert refusal(state, accepting(in_directory=True)) is ErrorCode.CONFLICT
+    assert refusal(state, accepting()) is None

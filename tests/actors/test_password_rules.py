@@ -108,3 +108,12 @@ def test_a_user_who_is_out_gets_no_new_hash(state: str) -> None:
 
     assert isinstance(refused, Rejection)
     assert refused.code is ErrorCode.NOT_FOUND
+
+
+def test_tries_of_nobody_who_is_known_are_recorded_without_a_name() -> None:
+    event = decide(tenant(), failing(user=""), AT_MS)
+
+    assert isinstance(event, SignInFailed)
+    assert (event.user, event.count) == ("", 3)
+    refused = decide(tenant(), failing(user="u9"), AT_MS)
+    assert isinstance(refused, Rejection)

@@ -22,6 +22,7 @@ from actors.protocol.commands import (
 )
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import SessionEnded
+from actors.protocol.ids import RESERVED_TENANTS
 from actors.protocol.limits import MANAGED_TENANTS_MAX
 from actors.protocol.roles import Role
 from actors.protocol.tenancy import STATUSES, ManagedTenant, ProfileChange, TenantProfile
@@ -120,6 +121,13 @@ def test_what_is_done_says_the_provisioner_and_no_person(asked: str) -> None:
         assert refused is (ErrorCode.CONFLICT if asked == "adopt" else ErrorCode.FORBIDDEN)
     if asked == "adopt":
         assert refusal(platform(), asks(PETRA, asked)) is ErrorCode.FORBIDDEN
+
+
+@pytest.mark.parametrize("word", sorted(RESERVED_TENANTS))
+def test_no_tenant_is_made_with_a_word_of_our_own_and_one_that_is_there_stays(word: str) -> None:
+    assert refusal(platform(), asks(PETRA, "create", word)) is ErrorCode.INVALID
+    found = after(platform(), asks(SYSTEM, "adopt", word))
+    assert after(found, asks(PETRA, "suspend", word)).tenants[word].status == "suspended"
 
 
 def test_the_platforms_own_tenant_is_not_managed() -> None:

@@ -5,6 +5,7 @@ from typing import get_args
 from fastapi.routing import iter_route_contexts
 from starlette.routing import WebSocketRoute
 
+from actors.protocol.ids import RESERVED_TENANTS
 from gateway.frames import AnyFrame
 from gateway.policy import FRAMES, ROUTES
 from tests.architecture.documents import application
@@ -41,6 +42,21 @@ def test_the_socket_is_the_only_door_beside_the_routes() -> None:
         if isinstance(route.original_route, WebSocketRoute)
     ]
     assert doors == ["/ws/v1"]
+
+
+def test_a_word_that_stands_where_the_id_of_a_tenant_may_stand_is_no_id() -> None:
+    paths = [route.partition(" ")[2].split("/") for route in ROUTES]
+    places = {
+        tuple(path[:at]) for path in paths for at, step in enumerate(path) if step == "{tenant}"
+    }
+    words = {
+        path[len(place)]
+        for place in places
+        for path in paths
+        if len(path) > len(place) and tuple(path[: len(place)]) == place
+    }
+    assert words - {"{tenant}"} == {"current"}
+    assert words - {"{tenant}"} <= RESERVED_TENANTS
 
 
 def test_every_frame_has_one_line_and_every_line_a_frame() -> None:

@@ -104,6 +104,7 @@ _PLATFORM: Final = (
     _line("ingest.another.offense", f"connectors {EXTERNAL}"),
     _line("ingest"),
     _line(subjects.WORKER_ALIVE, "actors", "actors gateway", "WORKER_ALIVE"),
+    _line(subjects.GATEWAYS_TOLD, "gateway", "gateway", "GATEWAYS_TOLD"),
     _line(subjects.TENANTS_CHANGED, "provisioner", "actors gateway connectors", "TENANTS_CHANGED"),
     _line(subjects.reply_subject("somebody"), "actors", CORE_USERS, "reply_subject"),
     _line(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from pymongo.errors import ServerSelectionTimeoutError
 
 from actors.protocol.limits import LANES_DEFAULT
 from deploy.provision import tenants as steps
@@ -22,7 +23,15 @@ from deploy.provision.tenants import (
 from deploy.provision.token_keys import ensure_token_keys
 from store.driver import Document
 from store.keys import TENANT_KEY, KeyRing, RootKey
-from store.mongo import PLATFORM_DATABASE, TENANT_KEYS, TENANTS, TOKEN_KEYS, tenant_database
+from store.mongo import (
+    DEAD_LETTERS,
+    PLATFORM_DATABASE,
+    TENANT_KEYS,
+    TENANTS,
+    TOKEN_KEYS,
+    USERS,
+    tenant_database,
+)
 from store.reader import Reader
 from store.rows import TenantRow
 from tests.deploy.provisioned import Stack, new_tenant, whole_stack
@@ -279,6 +288,7 @@ async def test_a_tenants_lost_key_is_not_replaced_by_one_that_opens_nothing(stac
         ("a.b", "Acme", 4, "bad_tenant_id"),
         ("a*", "Acme", 4, "bad_tenant_id"),
         ("", "Acme", 4, "bad_tenant_id"),
+        ("current", "Acme", 4, "reserved_tenant_id"),
         ("acme", "", 4, "bad_tenant_name"),
         ("acme", "x" * 201, 4, "bad_tenant_name"),
         ("acme", "Acme", 0, "bad_lanes"),
@@ -303,3 +313,58 @@ async def test_a_server_of_other_secrets_is_named_as_the_reason(
         async with open_platform(foreign, stack.server.url, stack.mongod.url):
             pass
     assert caught.value.code == "nats_unreachable"
+
+
+async def test_a_tenant_whose_index_can_not_be_built_holds_up_no_other_and_is_named(
+    stack: Stack,
+) -> None:
+    broken, other = sorted((new_tenant(), new_tenant()))
+    for tenant in (broken, other):
+        await create_tenant(stack.platform, tenant, "Acme")
+        database = stack.admin.database(tenant_database(tenant))
+        for collection in (USERS, DEAD_LETTERS):
+            await database.command("dropIndexes", collection, index="*")
+    users = stack.admin.database(tenant_database(broken))[USERS]
+    for user in ("usr_1", "usr_2"):
+        await users.insert_one({"_id": user, "login": "a secret of theirs"})
+    try:
+        with pytest.raises(ProvisionError) as caught:
+            await provision_platform(stack.platform, stack.admin)
+        said = str(caught.value)
+        assert caught.value.code == "tenants_unfinished"
+        assert broken in said
+        assert other not in said
+        for part in ("login_once", f"{tenant_database(broken)}.users", "tenant create"):
+            assert part in said
+        assert "a secret of theirs" not in said
+        assert "login_once" in await _indexes(stack, other, USERS)
+        # Of the tenant itself too, what can be built is built.
+        assert "newest_first" in await _indexes(stack, broken, DEAD_LETTERS)
+    finally:
+        await users.delete_many({})
+    rows = await provision_platform(stack.platform, stack.admin)
+    assert {broken, other} <= {row.id for row in rows}
+    assert "login_once" in await _indexes(stack, broken, USERS)
+
+
+async def test_servers_that_are_away_end_a_run_at_once(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every tenant would wait for them in vain."""
+    await create_tenant(stack.platform, new_tenant(), "Acme")
+    asked: list[str] = []
+
+    async def away(_: object, tenant: str) -> None:
+        asked.append(tenant)
+        raise ServerSelectionTimeoutError("no server")
+
+    monkeypatch.setattr(steps, "ensure_tenant_collections", away)
+    with pytest.raises(ServerSelectionTimeoutError):
+        await provision_platform(stack.platform, stack.admin)
+    assert len(asked) == 1
+
+
+async def _indexes(stack: Stack, tenant: str, collection: str) -> set[str]:
+    database = stack.admin.database(tenant_database(tenant))
+    listed = await database.command("listIndexes", collection)
+    return {index["name"] for index in listed["cursor"]["firstBatch"]}

@@ -145,17 +145,24 @@ async def test_a_namesake_can_not_wipe_out_failures_by_signing_in_as_himself() -
         assert (await login(it, "ana", mallory)).status_code == 429
 
 
-async def test_failures_of_somebody_known_are_recorded_and_of_nobody_are_counted() -> None:
+async def test_failures_are_recorded_with_a_user_if_he_is_known_and_counted() -> None:
     async with served(clock=Clock()) as it:
         await fail(it, "nobody", FREE + 1)
         await login(it, "ana", "hunter2")
 
-        await eventually(lambda: len(failures(it.world)) == 1)
-        [said] = failures(it.world)
+        await eventually(lambda: len(failures(it.world)) == 3)
+        reasons = {(one["user"], one["reason"]) for one in failures(it.world)}
+        assert reasons == {
+            ("", "unknown_user"),
+            ("", "locked"),
+            ("usr_ana", "wrong_password"),
+        }
+        [said] = [one for one in failures(it.world) if one["user"]]
         assert (said["user"], said["address"]) == ("usr_ana", "127.0.0.1")
         assert (said["reason"], said["count"]) == ("wrong_password", 1)
         assert "hunter2" not in str(said)
-        assert it.metrics.failed_sign_ins.labels("wrong_password")._value.get() == FREE + 1
+        assert it.metrics.failed_sign_ins.labels("unknown_user")._value.get() == FREE
+        assert it.metrics.failed_sign_ins.labels("wrong_password")._value.get() == 1
         assert it.metrics.failed_sign_ins.labels("locked")._value.get() == 1
 
 

@@ -126,6 +126,9 @@ class World:
         self.provisioning = True
         self.used_keys: set[str] = set()
         self.ears: dict[int, Callable[[str, list[str]], None]] = {}
+        self.gateway_ears: dict[int, Callable[[bytes], None]] = {}
+        self.told: list[bytes] = []
+        self.deaf = False
         self.reply_handlers: dict[str, Callable[[Reply], None]] = {}
         self._numbers = itertools.count()
 
@@ -281,6 +284,25 @@ class MemoryActors:
         async def unsubscribe() -> None:
             await asyncio.sleep(0)
             self._world.ears.pop(number, None)
+
+        return unsubscribe
+
+    async def tell_gateways(self, body: bytes) -> None:
+        await asyncio.sleep(0)
+        if self._world.deaf:
+            return
+        for ear in list(self._world.gateway_ears.values()):
+            ear(body)
+        self._world.told.append(body)
+
+    async def listen_to_gateways(self, handler: Callable[[bytes], None]) -> Unsubscribe:
+        await asyncio.sleep(0)
+        number = next(self._world._numbers)
+        self._world.gateway_ears[number] = handler
+
+        async def unsubscribe() -> None:
+            await asyncio.sleep(0)
+            self._world.gateway_ears.pop(number, None)
 
         return unsubscribe
 
