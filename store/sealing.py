@@ -11,6 +11,28 @@ from store.record import SALT_BYTES, Record, commitment
 
 NONCE_BYTES: Final = 12
 KEY_BYTES: Final = 32
+FETCH_BYTES: Final = 1024
+"""Random bytes that are fetched at once."""
+
+
+class Randomness:
+    """Random bytes of the operating system, fetched many at a time: each fetch is a call of the kernel."""
+
+    __slots__ = ("_at", "_bytes")
+
+    def __init__(self) -> None:
+        self._bytes = b""
+        self._at = 0
+
+    def take(self, count: int) -> bytes:
+        """Random bytes that nobody was given before."""
+        at = self._at
+        end = self._at = at + count
+        if end > len(self._bytes):
+            self._bytes = os.urandom(FETCH_BYTES)
+            at, end = 0, count
+            self._at = count
+        return self._bytes[at:end]
 
 
 class Cipher:
@@ -24,9 +46,10 @@ class Cipher:
     def __repr__(self) -> str:
         return "Cipher(***)"
 
-    def seal(self, plain: bytes, bound: bytes) -> bytes:
-        """Nonce and ciphertext of `plain`, to be opened with the same `bound` only."""
-        nonce = os.urandom(NONCE_BYTES)
+    def seal(self, plain: bytes, bound: bytes, nonce: bytes | None = None) -> bytes:
+        """Nonce and ciphertext of `plain`, to be opened with the same `bound` only. A `nonce` that is given
+        must be random, and is never given twice: two ciphertexts of one would open each other."""
+        nonce = os.urandom(NONCE_BYTES) if nonce is None else nonce
         return nonce + self._aead.encrypt(nonce, plain, bound)
 
     def open(self, sealed: bytes, bound: bytes) -> bytes:
@@ -46,10 +69,12 @@ def content_bound(record: Record) -> bytes:
     return f"1|{record.tenant}|{record.room}|{record.seq}|".encode() + record.hash
 
 
-def seal_content(cipher: Cipher, record: Record, salt: bytes, body: bytes) -> bytes:
-    """Seal a record's content. The salt is sealed too: beside the commitment in the header it would
-    let a database administrator guess short texts."""
-    return cipher.seal(salt + body, content_bound(record))
+def seal_content(
+    cipher: Cipher, record: Record, salt: bytes, body: bytes, nonce: bytes | None = None
+) -> bytes:
+    """Seal a record's content; `nonce` as for `Cipher.seal`. The salt is sealed too: beside the commitment
+    in the header it would let a database administrator guess short texts."""
+    return cipher.seal(salt + body, content_bound(record), nonce)
 
 
 def open_content(cipher: Cipher, record: Record, sealed: bytes) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from actors.protocol.limits import COMMIT_RECORDS_MAX
-from actors.runtime.lane import Inbound, Lane
+from actors.runtime.lane import Inbound
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.mailboxes import RoomUnreadable
 from actors.runtime.plan import Item, Plan, read_command
@@ -30,7 +30,7 @@ def queued(message: Inbound) -> Queued:
         Item(
             room,
             Source(lane.number, message.src, position),
-            lane.epoch,
+            lane,
             message.reply_to,
             raw,
             read_command(room, raw),
@@ -50,7 +50,6 @@ class Batch:
         self.items: list[Item] = []
         self.plan = Plan(tenant)
         self._planned = 0
-        self._lanes: dict[tuple[int, int], Lane] = {}
 
     @property
     def rooms(self) -> set[str]:
@@ -92,23 +91,22 @@ class Batch:
         if lane.live:
             self.taken.append(queued)
             self.items.extend(queued.items)
-            self._lanes[lane.number, lane.epoch] = lane
 
     def plan_rest(self, mailboxes: Asked, now_ms: int) -> None:
         """Plan the commands that have no place in the plan yet."""
         for item in self.items[self._planned :]:
-            mailbox, lane = mailboxes[item.room], self._lane(item)
+            mailbox, lane = mailboxes[item.room], item.lane
             if not lane.live:
                 # Nor anything after what was left out: the greatest source is the cursor.
                 lane.abandoned = True
             elif isinstance(mailbox, RoomUnreadable):
                 self.plan.add_unavailable(item, str(mailbox))
-            elif mailbox.epoch > item.epoch:
+            elif mailbox.epoch > lane.epoch:
                 # Somebody who owns this lane after us has written: we no longer do.
                 lane.live, lane.abandoned = False, True
                 lane.on_fenced(mailbox.epoch)
             else:
-                mailbox.epoch, mailbox.lane = item.epoch, item.source.lane
+                mailbox.epoch, mailbox.lane = lane.epoch, lane.number
                 self.plan.add(item, mailbox, now_ms)
         self._planned = len(self.items)
 
@@ -118,11 +116,7 @@ class Batch:
 
     def drop_dead_lanes(self) -> None:
         """Drop the commands of lanes that have been put down, unless they are planned already."""
-        live = [item for item in self.items[self._planned :] if self._lane(item).live]
+        live = [item for item in self.items[self._planned :] if item.lane.live]
         for item in self.items[self._planned :]:
-            lane = self._lane(item)
-            lane.abandoned = lane.abandoned or not lane.live
+            item.lane.abandoned = item.lane.abandoned or not item.lane.live
         self.items[self._planned :] = live
-
-    def _lane(self, item: Item) -> Lane:
-        return self._lanes[item.source.lane, item.epoch]

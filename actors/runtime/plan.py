@@ -1,6 +1,5 @@
 """A group commit on paper: what will be written and what will be said, made without any I/O."""
 
-import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,13 +13,14 @@ from actors.protocol.envelope import Entry, Receipt, Reply
 from actors.protocol.errors import ErrorCode, Rejection
 from actors.protocol.events import EventType
 from actors.runtime.behaviour import behaviour_of
+from actors.runtime.lane import Lane
 from actors.runtime.mailbox import Mailbox, Proposal, receipt_of
 from store.chain import Head, Source, head_of, link
 from store.contents import blocks
 from store.driver import Document
 from store.keys import RoomKey
 from store.record import SALT_BYTES, Record
-from store.sealing import seal_content
+from store.sealing import NONCE_BYTES, Randomness, seal_content
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ class Item:
 
     room: str
     source: Source
-    epoch: int
+    lane: Lane
     reply_to: str
     raw: Any
     read: "ReadCommand | str"
@@ -107,6 +107,7 @@ class Plan:
     """What a commit writes and says."""
 
     tenant: str
+    randomness: Randomness = field(default_factory=Randomness)
     records: list[Document] = field(default_factory=list)
     rooms: dict[str, RoomPart] = field(default_factory=dict)
     replies: dict[str, list[Reply]] = field(default_factory=lambda: defaultdict(list))
@@ -159,12 +160,14 @@ class Plan:
     def _add_record(
         self, item: Item, command: Command, mailbox: Mailbox, proposal: Proposal, now_ms: int
     ) -> None:
-        salt = os.urandom(SALT_BYTES)
-        scope = (self.tenant, mailbox.room, item.epoch)
+        salt = self.randomness.take(SALT_BYTES)
+        scope = (self.tenant, mailbox.room, item.lane.epoch)
         record = link(scope, mailbox.head, proposal.draft, now_ms, salt)
         content = proposal.draft.content
         part = self.rooms.get(mailbox.room) or RoomPart(mailbox, mailbox.key)
-        sealed = seal_content(part.key.cipher, record, salt, content)
+        sealed = seal_content(
+            part.key.cipher, record, salt, content, self.randomness.take(NONCE_BYTES)
+        )
         entry = entry_for(record, content)
         state = mailbox.after(record, proposal.event)
         # Nothing above changes anything, so a fault there leaves no half of a record behind.
