@@ -94,7 +94,7 @@ class Ping(ClientFrame):
 AnyFrame = Annotated[
     Hello | Subscribe | Unsubscribe | PostFrame | Ping, Field(discriminator="type")
 ]
-_FRAME: Final[TypeAdapter[AnyFrame]] = TypeAdapter(AnyFrame)
+_FRAMES: Final[TypeAdapter[AnyFrame]] = TypeAdapter(AnyFrame)
 
 
 class BadFrame(Exception):
@@ -113,7 +113,9 @@ def read_frame(data: bytes) -> AnyFrame:
         BadFrame: it is not strict JSON, or fits no model.
     """
     try:
-        return _FRAME.validate_python(strict_json.parse_object(data))
+        # The adapter's own method spends a fifth of the whole on passing its options on.
+        frame: AnyFrame = _FRAMES.validator.validate_python(strict_json.parse_object(data))
+        return frame
     except StrictJsonError as error:
         raise BadFrame(error.code, error.detail) from None
     except ValidationError as error:
