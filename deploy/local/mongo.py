@@ -35,8 +35,8 @@ REPLICA_SET: Final = "wardroom"
 ADMIN_USER: Final = "admin"
 CACHE_GB: Final = 0.5
 ENGINE: Final = "eviction_dirty_target=20,eviction_dirty_trigger=40"
-"""Per cent of the cache that may wait to be written (WiredTiger's defaults are 5 and 20). What is dirty here
-are mostly the ends of chains and indexes, which are written anew as long as they grow."""
+"""Per cent of the cache that may wait to be written (WiredTiger's defaults are 5 and 20). What is
+dirty here are mostly the ends of chains and indexes, which are written anew as long as they grow."""
 SLOW_OPERATION_MS: Final = 10_000
 """Slower operations are logged with their documents; nothing normal should come near."""
 KEY_FILE_BYTES: Final = 96
