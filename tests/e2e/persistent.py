@@ -21,8 +21,9 @@ IN_FLIGHT: Final = 4
 PACE_S: Final = 0.02
 """Between two posts of one member: a load, but none that the test itself can't keep up with."""
 COME_BACK_S: Final = 0.1
-MARK: Final = "m-"
-"""How the client ids of what is said begin; opening the room had one too."""
+MARK: Final = "member-says-"
+"""How the client ids of what is said begin. Opening the room had one too, made by chance, which begins so
+only if this is short."""
 RETRYABLE: Final = frozenset({"unavailable", "outcome_unknown", "too_many"})
 
 
