@@ -5,7 +5,6 @@ this module evens out. Choose with `driver="motor"` (default) or `driver="pymong
 """
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol, Self, cast
@@ -26,6 +25,9 @@ COMMIT_TIMEOUT_MS = 10_000
 SERVER_SELECTION_TIMEOUT_MS = 5_000
 COMMIT_THREADS = 8
 """Commits that may be under way at once, each of another tenant."""
+DOCUMENTS_ON_THE_LOOP_MAX = 32
+"""Commands with more documents are encoded and sent by a thread, beside the event loop. With fewer the way
+to the thread and back costs more than they do: each is a processor that has to be woken."""
 
 
 class Cursor(Protocol):
@@ -91,10 +93,9 @@ class MongoConnection:
         }
         self.driver: DriverName = driver
         self._threads = ThreadPoolExecutor(COMMIT_THREADS, thread_name_prefix="mongo-commit")
+        self._commits: AsyncMongoClient[Document] = AsyncMongoClient(url, **options)
         self._client: Any = (
-            AsyncIOMotorClient(url, **options)
-            if driver == "motor"
-            else AsyncMongoClient(url, **options)
+            AsyncIOMotorClient(url, **options) if driver == "motor" else self._commits
         )
 
     def database(self, name: str) -> Database:
@@ -126,7 +127,7 @@ class MongoConnection:
 
         Args:
             database: its name.
-            commands: what to run; each is sent as it is, and never repeated.
+            commands: inserts; each is sent as it is, and never repeated.
 
         Returns:
             The answers, in order.
@@ -134,8 +135,9 @@ class MongoConnection:
         Raises:
             pymongo.errors.PyMongoError: a command failed, or there is no answer: any may be done.
         """
-        if self.driver == "pymongo":
-            return await run_together_async(self._client, database, commands)
+        few = sum(len(each.get("documents", ())) for each in commands) <= DOCUMENTS_ON_THE_LOOP_MAX
+        if few or self.driver == "pymongo":
+            return await run_together_async(self._commits, database, commands)
         # Motor crosses to a thread and back for every call; this crosses once.
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
@@ -145,6 +147,6 @@ class MongoConnection:
     async def close(self) -> None:
         """Close every connection."""
         self._threads.shutdown(wait=False)
-        closing = self._client.close()
-        if inspect.isawaitable(closing):
-            await closing
+        await self._commits.close()
+        if self.driver == "motor":
+            self._client.close()
