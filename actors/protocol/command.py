@@ -1,6 +1,6 @@
 """What every command carries, and the texts and numbers that commands are made of."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -23,6 +23,12 @@ TimeMs = Annotated[int, Field(ge=0, le=TIME_MS_MAX)]
 # Left out where there is none: what was asked before there was such a thing keeps its fingerprint.
 MaybeRole = Annotated[RoleId | None, Field(exclude_if=lambda value: value is None)]
 """A role that the tenant has made, in the place of a built-in one."""
+
+
+def if_given() -> Any:
+    """A field that is left out where it says nothing: commands of before there was such a thing keep
+    their fingerprints."""
+    return Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Origin(BaseModel):

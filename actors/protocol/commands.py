@@ -9,7 +9,16 @@ from pydantic import (
     TypeAdapter,
 )
 
-from actors.protocol.command import Command, Digest, MaybeRole, Name, Origin, Reason, TimeMs
+from actors.protocol.command import (
+    Command,
+    Digest,
+    MaybeRole,
+    Name,
+    Origin,
+    Reason,
+    TimeMs,
+    if_given,
+)
 from actors.protocol.ids import RoomId, SessionId, TenantId, UserId
 from actors.protocol.limits import (
     ADDRESS_CHARS_MAX,
@@ -55,12 +64,6 @@ DirectoryKey = Annotated[str, StringConstraints(max_length=DIRECTORY_KEY_CHARS_M
 ProviderKey = Annotated[str, StringConstraints(max_length=PROVIDER_KEY_CHARS_MAX)]
 
 
-def _if_given() -> Any:
-    """A field that is left out where it says nothing: commands of before there was such a thing keep
-    their fingerprints."""
-    return Field(default=None, exclude_if=lambda value: value is None)
-
-
 class CreateUser(Command):
     """Make a user; `password_hash` is an argon2id string, never the password.
 
@@ -91,7 +94,7 @@ class UpdateUser(Command):
     email: Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)] | None = None
     user_role: Role | None = None
     custom_role: MaybeRole = None
-    user_clearance: Clearance | None = _if_given()
+    user_clearance: Clearance | None = if_given()
 
 
 class DisableUser(Command):

@@ -1,6 +1,6 @@
 """What can be asked of a room."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -9,7 +9,7 @@ from pydantic import (
     field_serializer,
 )
 
-from actors.protocol.command import Command, Name, Reason
+from actors.protocol.command import Command, Name, Reason, if_given
 from actors.protocol.findings import Finding
 from actors.protocol.ids import UserId
 from actors.protocol.limits import (
@@ -19,12 +19,6 @@ from actors.protocol.markings import Clearance, Pap, Tlp
 from actors.protocol.roles import Role, RoomRole
 
 
-def _if_given() -> Any:
-    """A field that is left out where it says nothing: commands of before there was such a thing keep
-    their fingerprints."""
-    return Field(default=None, exclude_if=lambda value: value is None)
-
-
 class Post(Command):
     """Say something in a room; `thread` is the seq of the entry that is answered. The rest marks it more
     strictly than its room."""
@@ -32,9 +26,9 @@ class Post(Command):
     type: Literal["post"] = "post"
     body: str
     thread: int | None = None
-    entry_clearance: Clearance | None = _if_given()
-    tlp: Tlp | None = _if_given()
-    pap: Pap | None = _if_given()
+    entry_clearance: Clearance | None = if_given()
+    tlp: Tlp | None = if_given()
+    pap: Pap | None = if_given()
 
     @property
     def is_marked(self) -> bool:
@@ -64,9 +58,9 @@ class CreateRoom(Command):
     incident: IncidentLink | None = None
     members: dict[UserId, RoomRole] = Field(default_factory=dict, max_length=MEMBERS_MAX)
     open_to: frozenset[Role] = frozenset()
-    room_clearance: Clearance | None = _if_given()
-    tlp: Tlp | None = _if_given()
-    pap: Pap | None = _if_given()
+    room_clearance: Clearance | None = if_given()
+    tlp: Tlp | None = if_given()
+    pap: Pap | None = if_given()
 
     @field_serializer("open_to")
     def _in_one_order(self, open_to: frozenset[Role]) -> list[Role]:

@@ -8,7 +8,16 @@ import pytest
 
 from store.errors import ContentMismatch, SealBroken
 from store.record import SALT_BYTES
-from store.sealing import KEY_BYTES, Cipher, bound_to, open_content, seal_content
+from store.sealing import (
+    FETCH_BYTES,
+    KEY_BYTES,
+    NONCE_BYTES,
+    Cipher,
+    Randomness,
+    bound_to,
+    open_content,
+    seal_content,
+)
 from tests.store.frozen import FrozenEntry, frozen_chain
 
 CHAIN = frozen_chain()
@@ -65,6 +74,15 @@ def test_sealing_the_same_twice_gives_different_bytes() -> None:
     assert len(seals) == 8
     for sealed in seals:
         assert open_content(CIPHER, ENTRY.record, sealed) == ENTRY.content
+
+
+def test_random_bytes_are_given_once_however_many_are_fetched_at_a_time() -> None:
+    randomness = Randomness()
+    sizes = [SALT_BYTES, NONCE_BYTES] * FETCH_BYTES
+    taken = [randomness.take(size) for size in sizes]
+    assert [len(each) for each in taken] == sizes
+    # Beginnings and ends: no two overlap as a whole either.
+    assert len({each[:8] for each in taken} | {each[-8:] for each in taken}) == 2 * len(taken)
 
 
 def test_a_sealed_projection_is_bound_to_use_tenant_and_key() -> None:
