@@ -129,6 +129,7 @@ class TenantWorker:
         while more:
             # Between commits: the state in memory runs ahead of the chain while one is under way.
             async with self._committing:
+                await self._tell()
                 silent = self.mailboxes.silent(rooms_max)[:PUT_DOWN_AT_ONCE]
                 await self._put_down(silent)
             more = len(silent) == PUT_DOWN_AT_ONCE
